@@ -1,0 +1,21 @@
+"""Errors that are meant for the person at the terminal."""
+
+
+class InputError(Exception):
+    """Something given to the program is wrong; the message is one line and says what to do.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong, with the name of the file, option or key.
+    remedy : str
+        What the user can do about it.
+    """
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what, remedy)
+        self.what = what
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.remedy}"

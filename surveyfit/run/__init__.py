@@ -1,0 +1,1 @@
+"""Many sources, many machines: configuration, plan, tasks, resume, cluster, pipeline."""

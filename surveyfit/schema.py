@@ -1,0 +1,396 @@
+"""The one table of what a catalogue holds: parameters, columns, units, UCDs, flags and their words.
+
+Code, catalogue files and documentation all read it. Standard library only, so that
+``surveyfit columns`` and ``surveyfit flags`` answer at once.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+SCHEMA_VERSION = 1
+"""Part of every content key: a catalogue of another schema is never mixed with this one."""
+
+PARAMETERS = ("x0", "y0", "amp", "sigma", "rho", "diff", "bkg")
+"""Order of the model parameters, of every parameter vector and of every covariance matrix.
+
+The model is ``amp * exp(-(r2 + rho*dx*dy + diff*(dx2 - dy2)) / (2 sigma2)) + bkg``.
+"""
+
+N_PARAMETERS = len(PARAMETERS)
+
+PACKED = tuple((i, j) for i in range(N_PARAMETERS) for j in range(i, N_PARAMETERS))
+"""Row and column of each element of a packed upper triangle (row by row)."""
+
+IMAGE_UNIT = "image"
+"""Stands for the unit of the image's pixels (BUNIT) in the table below."""
+
+FLUX_UNIT = "flux"
+"""Stands for the unit of an integrated flux: Jy for Jy/beam images, else the image's unit."""
+
+
+class Flag(IntFlag):
+    """What a user should know about a row; zero is a checked success."""
+
+    EDGE_TRUNCATED = 1 << 0
+    MASKED_PIXELS = 1 << 1
+    FEW_PIXELS = 1 << 2
+    MAX_ITERATIONS = 1 << 3
+    HESSIAN_NOT_PD = 1 << 4
+    ILL_CONDITIONED = 1 << 5
+    POSITION_DRIFT = 1 << 6
+    NEGATIVE_AMP = 1 << 7
+    SHAPE_AT_BOUND = 1 << 8
+    SIZE_AT_BOUND = 1 << 9
+    PA_UNDEFINED = 1 << 10
+    OUTLIER_HEAVY = 1 << 11
+    MODEL_MISMATCH = 1 << 12
+    NEIGHBOUR_IN_CUTOUT = 1 << 13
+    JOINT_FIT = 1 << 14
+    FORCED = 1 << 15
+    NO_WCS = 1 << 16
+    DECONV_POINT = 1 << 17
+    SATURATED = 1 << 18
+    NO_DATA = 1 << 19
+
+
+FLAG_WORDS: dict[Flag, str] = {
+    Flag.EDGE_TRUNCATED: "the source or its island is cut by the edge of the image",
+    Flag.MASKED_PIXELS: "bad pixels (mask, NaN) inside the source's ellipse were left out",
+    Flag.FEW_PIXELS: "too few good pixels to trust seven parameters",
+    Flag.MAX_ITERATIONS: "the fit had not converged when its iterations ran out",
+    Flag.HESSIAN_NOT_PD: "the Hessian at the end is not positive definite: no Cramer-Rao errors",
+    Flag.ILL_CONDITIONED: "two or more parameters cannot be told apart by these pixels",
+    Flag.POSITION_DRIFT: "the fitted centre left the detected source",
+    Flag.NEGATIVE_AMP: "the fitted amplitude is negative or zero",
+    Flag.SHAPE_AT_BOUND: "the fitted ellipse is as thin as is allowed: a streak, not a source",
+    Flag.SIZE_AT_BOUND: "the fitted size is at its bound: a cosmic ray, or larger than the cutout",
+    Flag.PA_UNDEFINED: "round within its errors: the position angle means nothing",
+    Flag.OUTLIER_HEAVY: "more than a tenth of the pixels are outliers",
+    Flag.MODEL_MISMATCH: "the residuals say that this is not an elliptical Gaussian",
+    Flag.NEIGHBOUR_IN_CUTOUT: "another source in the cutout; its pixels were masked",
+    Flag.JOINT_FIT: "fitted together with its neighbours",
+    Flag.FORCED: "some parameters were held fixed",
+    Flag.NO_WCS: "no sky position: the image has no usable world coordinates here",
+    Flag.DECONV_POINT: "not larger than the beam: deconvolved sizes are limits",
+    Flag.SATURATED: "saturated pixels in the source were left out",
+    Flag.NO_DATA: "no fit: nothing to fit, or the fit ended in numbers that are not finite",
+}
+
+GOOD = int(
+    Flag.EDGE_TRUNCATED
+    | Flag.FEW_PIXELS
+    | Flag.MAX_ITERATIONS
+    | Flag.HESSIAN_NOT_PD
+    | Flag.ILL_CONDITIONED
+    | Flag.POSITION_DRIFT
+    | Flag.NEGATIVE_AMP
+    | Flag.SHAPE_AT_BOUND
+    | Flag.SIZE_AT_BOUND
+    | Flag.OUTLIER_HEAVY
+    | Flag.MODEL_MISMATCH
+    | Flag.SATURATED
+    | Flag.NO_DATA
+)
+"""The mask of good rows: take those with ``flags & GOOD == 0`` without reading further."""
+
+
+class FitStatus(IntEnum):
+    """How a fit ended; written as the integer column ``fit_status``."""
+
+    CONVERGED = 0
+    MAX_ITERATIONS = 1
+    AT_BOUND = 2
+    STALLED = 3
+    NOT_FINITE = 4
+    NO_DATA = 5
+
+
+FIT_STATUS_WORDS: dict[FitStatus, str] = {
+    FitStatus.CONVERGED: "converged",
+    FitStatus.MAX_ITERATIONS: "iterations ran out before it converged",
+    FitStatus.AT_BOUND: "ended at a bound of size, shape or position",
+    FitStatus.STALLED: "no step lowers the likelihood any further, though its slope says one should",
+    FitStatus.NOT_FINITE: "numbers that are not finite; nothing is reported",
+    FitStatus.NO_DATA: "too few good pixels to start",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One catalogue column.
+
+    Attributes
+    ----------
+    name : str
+    dtype : str
+        ``str``, ``int32``, ``int64`` or ``float64``; ``float64[n]`` for a vector of n.
+    unit : str
+        VOUnit; empty if dimensionless; `IMAGE_UNIT` and `FLUX_UNIT` depend on the image.
+    ucd : str
+        IVOA UCD1+.
+    meaning : str
+        One sentence.
+    group : str
+        Heading under which ``surveyfit columns`` lists it.
+    """
+
+    name: str
+    dtype: str
+    unit: str
+    ucd: str
+    meaning: str
+    group: str
+
+    @property
+    def length(self) -> int:
+        """Number of elements of a vector column; 0 for a plain one."""
+        return int(self.dtype.split("[")[1].rstrip("]")) if "[" in self.dtype else 0
+
+    @property
+    def base(self) -> str:
+        """The element type without the length."""
+        return self.dtype.split("[")[0]
+
+
+def _with_error(
+    group: str, name: str, unit: str, ucd: str, meaning: str, error_meaning: str = ""
+) -> Iterator[Column]:
+    """Yield a float column and its published 1-sigma error."""
+    yield Column(name, "float64", unit, ucd, meaning, group)
+    error = error_meaning or f"1-sigma error of {name}"
+    yield Column(f"{name}_err", "float64", unit, f"stat.error;{ucd.split(';')[0]}", error, group)
+
+
+def _identity() -> Iterator[Column]:
+    group = "identity"
+    yield Column(
+        "source_id",
+        "int64",
+        "",
+        "meta.id;meta.main",
+        "stable id: hash of the image's content digest and the peak pixel",
+        group,
+    )
+    yield Column(
+        "name", "str", "", "meta.id", "IAU-style name from the truncated ICRS position", group
+    )
+    yield Column(
+        "image",
+        "str",
+        "",
+        "meta.id;obs.image",
+        "the image: file, or file[EXTNAME] where a file holds several",
+        group,
+    )
+    yield Column(
+        "tile", "str", "", "meta.id;obs.image", "the tile whose core holds the peak pixel", group
+    )
+    yield Column(
+        "island_id",
+        "int64",
+        "",
+        "meta.id.parent",
+        "source_id of the brightest source of the island of touching sources",
+        group,
+    )
+    yield Column(
+        "n_components", "int32", "", "meta.number", "number of sources in the island", group
+    )
+
+
+def _position() -> Iterator[Column]:
+    group = "position"
+    yield Column("ra", "float64", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS", group)
+    yield Column("dec", "float64", "deg", "pos.eq.dec;meta.main", "declination, ICRS", group)
+    yield Column(
+        "ra_err",
+        "float64",
+        "arcsec",
+        "stat.error;pos.eq.ra",
+        "1-sigma error along right ascension on the sky (cos dec applied)",
+        group,
+    )
+    yield Column(
+        "dec_err", "float64", "arcsec", "stat.error;pos.eq.dec", "1-sigma error of dec", group
+    )
+    yield Column(
+        "ra_dec_corr",
+        "float64",
+        "",
+        "stat.correlation;pos.eq.ra;pos.eq.dec",
+        "correlation of ra and dec",
+        group,
+    )
+    for axis, words in (("x", "column"), ("y", "row")):
+        yield from _with_error(
+            group,
+            axis,
+            "pixel",
+            f"pos.cartesian.{axis};instr.det",
+            f"fitted {words}, zero-based, pixel centres on integers",
+        )
+
+
+def _flux() -> Iterator[Column]:
+    group = "flux"
+    yield from _with_error(
+        group,
+        "flux_peak",
+        IMAGE_UNIT,
+        "phot.flux.density;stat.max",
+        "fitted peak above the background",
+    )
+    yield from _with_error(
+        group,
+        "flux_int",
+        FLUX_UNIT,
+        "phot.flux.density",
+        "integral of the fitted Gaussian (Jy/beam: divided by the beam area)",
+    )
+    yield Column("snr", "float64", "", "stat.snr", "flux_peak / flux_peak_err", group)
+    yield Column(
+        "flux_aper",
+        "float64",
+        FLUX_UNIT,
+        "phot.flux.density;phot.calib",
+        "sum in a circular aperture on the detection; owes nothing to the model",
+        group,
+    )
+    yield Column(
+        "flux_unit", "str", "", "meta.unit", "unit of flux_peak in this row's image (BUNIT)", group
+    )
+    yield from _with_error(group, "mag", "mag", "phot.mag", "zero point - 2.5 log10(flux_int)")
+
+
+_SHAPES = (
+    ("maj_axis", "arcsec", "phys.angSize.smajAxis", "FWHM along the major axis, full width, on the sky"),
+    ("min_axis", "arcsec", "phys.angSize.sminAxis", "FWHM along the minor axis, full width, on the sky"),
+    ("pos_ang", "deg", "pos.posAng", "position angle of the major axis, east of north, in [0, 180)"),
+    ("maj_axis_deconv", "arcsec", "phys.angSize.smajAxis;meta.modelled", "FWHM major axis, beam removed"),
+    ("min_axis_deconv", "arcsec", "phys.angSize.sminAxis;meta.modelled", "FWHM minor axis, beam removed"),
+    ("pos_ang_deconv", "deg", "pos.posAng;meta.modelled", "position angle of the deconvolved major axis"),
+    ("maj_pix", "pixel", "phys.angSize.smajAxis;instr.det", "FWHM along the major axis in pixels"),
+    ("min_pix", "pixel", "phys.angSize.sminAxis;instr.det", "FWHM along the minor axis in pixels"),
+    ("pa_pix", "deg", "pos.posAng;instr.det", "angle of the major axis from +x to +y, in [0, 180)"),
+)  # fmt: skip
+
+
+def _shape() -> Iterator[Column]:
+    group = "shape"
+    for name, unit, ucd, meaning in _SHAPES:
+        yield from _with_error(group, name, unit, ucd, meaning)
+    yield Column(
+        "deconv_code",
+        "float64",
+        "",
+        "meta.code",
+        "0 resolved, 1 along one axis only, 2 unresolved; NaN where no beam is known",
+        group,
+    )
+
+
+_FITTED = {
+    "x0": ("pixel", "pos.cartesian.x;instr.det", "centre column"),
+    "y0": ("pixel", "pos.cartesian.y;instr.det", "centre row"),
+    "amp": (IMAGE_UNIT, "phot.flux.density;stat.max", "amplitude"),
+    "sigma": ("pixel", "phys.angSize;instr.det", "size"),
+    "rho": ("", "stat.fit.param", "coefficient of dx*dy"),
+    "diff": ("", "stat.fit.param", "coefficient of dx**2 - dy**2"),
+    "bkg": (IMAGE_UNIT, "instr.skyLevel", "level under the source"),
+}
+
+
+def _model() -> Iterator[Column]:
+    group = "the model as fitted"
+    for name in PARAMETERS:
+        unit, ucd, meaning = _FITTED[name]
+        column = f"fit_{name}"
+        first = ucd.split(";")[0]
+        yield Column(column, "float64", unit, ucd, f"model parameter {name}: {meaning}", group)
+        yield Column(
+            f"{column}_err",
+            "float64",
+            unit,
+            f"stat.error;{first}",
+            f"1-sigma error of {name} (published: sandwich covariance)",
+            group,
+        )
+        yield Column(
+            f"{column}_crb",
+            "float64",
+            unit,
+            f"stat.error;{first}",
+            f"Cramer-Rao error of {name} if the noise is Cauchy of this gamma (inverse Hessian)",
+            group,
+        )
+
+
+def _covariance() -> Iterator[Column]:
+    group = "covariance"
+    packed = f"float64[{len(PACKED)}]"
+    order = f"upper triangle, row by row, of {', '.join(PARAMETERS)}"
+    yield Column("fit_cov", packed, "", "stat.covariance", f"published covariance: {order}", group)
+    yield Column(
+        "fit_cov_crb", packed, "", "stat.covariance", f"inverse of the Hessian: {order}", group
+    )
+
+
+def _noise() -> Iterator[Column]:
+    group = "noise"
+    yield Column(
+        "local_rms",
+        "float64",
+        IMAGE_UNIT,
+        "stat.stdev;instr.background",
+        "noise of a pixel here",
+        group,
+    )
+    yield Column("local_bkg", "float64", IMAGE_UNIT, "instr.skyLevel", "background map here", group)
+    yield Column(
+        "gamma",
+        "float64",
+        IMAGE_UNIT,
+        "stat.fit.param",
+        "scale of the Cauchy likelihood, with its model term",
+        group,
+    )
+    yield Column(
+        "corr_noise_factor",
+        "float64",
+        "",
+        "stat.fit.param;stat.error",
+        "published amplitude error over the one for independent pixels; NaN if not measured",
+        group,
+    )
+
+
+def _quality() -> Iterator[Column]:
+    group = "quality"
+    rows = (
+        ("nll", "float64", "stat.likelihood", "negative log-likelihood: sum of log(1 + z**2) + log(pi gamma), z = residual / gamma, image units"),
+        ("gof", "float64", "stat.fit.goodness", "1.4826 median |residual| / expected noise over the pixels of the source; 1 is a perfect fit"),
+        ("n_pix", "int32", "meta.number", "pixels used in the fit"),
+        ("n_outlier", "int32", "meta.number", "used pixels more than 5 sigma off the model"),
+        ("resid_max", "float64", "stat.fit.residual;stat.max", "largest |residual| / expected noise of the used pixels"),
+        ("n_iter", "int32", "meta.number", "Newton steps taken"),
+        ("grad_norm", "float64", "stat.fit", "sqrt(2 x Newton decrement) at the end: distance to the optimum in sigmas"),
+        ("hess_cond", "float64", "stat.fit", "condition number of the Hessian scaled to unit diagonal"),
+        ("fit_status", "int32", "meta.code.status", "how the fit ended: " + "; ".join(f"{s.value} {w}" for s, w in FIT_STATUS_WORDS.items())),
+        ("flags", "int32", "meta.code.qual", "bits in words: surveyfit flags; zero is a checked success"),
+    )  # fmt: skip
+    for name, dtype, ucd, meaning in rows:
+        yield Column(name, dtype, "", ucd, meaning, group)
+
+
+COLUMNS: tuple[Column, ...] = (
+    *_identity(),
+    *_position(),
+    *_flux(),
+    *_shape(),
+    *_model(),
+    *_covariance(),
+    *_noise(),
+    *_quality(),
+)
+"""Every catalogue column, in the order of the files."""

@@ -1,0 +1,4 @@
+"""Images and tables on disk: FITS, backgrounds, detection, cutouts, catalogues.
+
+Imports neither jax nor dask.
+"""
