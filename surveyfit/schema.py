@@ -110,7 +110,7 @@ FIT_STATUS_WORDS: dict[FitStatus, str] = {
     FitStatus.CONVERGED: "converged",
     FitStatus.MAX_ITERATIONS: "iterations ran out before it converged",
     FitStatus.AT_BOUND: "ended at a bound of size, shape or position",
-    FitStatus.STALLED: "no step lowers the likelihood any further, though its slope says one should",
+    FitStatus.STALLED: "no step lowers the likelihood, though its slope says one should",
     FitStatus.NOT_FINITE: "numbers that are not finite; nothing is reported",
     FitStatus.NO_DATA: "too few good pixels to start",
 }
@@ -153,143 +153,66 @@ class Column:
         return self.dtype.split("[")[0]
 
 
-def _with_error(
-    group: str, name: str, unit: str, ucd: str, meaning: str, error_meaning: str = ""
-) -> Iterator[Column]:
-    """Yield a float column and its published 1-sigma error."""
-    yield Column(name, "float64", unit, ucd, meaning, group)
-    error = error_meaning or f"1-sigma error of {name}"
-    yield Column(f"{name}_err", "float64", unit, f"stat.error;{ucd.split(';')[0]}", error, group)
+def _columns(group: str, rows: tuple[tuple[str, str, str, str, str], ...]) -> Iterator[Column]:
+    """Yield the columns of a group; a name that ends in ``(+_err)`` also gives its error."""
+    for name, dtype, unit, ucd, meaning in rows:
+        plain = name.removesuffix(" (+_err)")
+        yield Column(plain, dtype, unit, ucd, meaning, group)
+        if plain != name:
+            error_ucd = f"stat.error;{ucd.split(';')[0]}"
+            yield Column(f"{plain}_err", dtype, unit, error_ucd, f"1-sigma error of {plain}", group)
 
 
-def _identity() -> Iterator[Column]:
-    group = "identity"
-    yield Column(
-        "source_id",
-        "int64",
-        "",
-        "meta.id;meta.main",
-        "stable id: hash of the image's content digest and the peak pixel",
-        group,
-    )
-    yield Column(
-        "name", "str", "", "meta.id", "IAU-style name from the truncated ICRS position", group
-    )
-    yield Column(
-        "image",
-        "str",
-        "",
-        "meta.id;obs.image",
-        "the image: file, or file[EXTNAME] where a file holds several",
-        group,
-    )
-    yield Column(
-        "tile", "str", "", "meta.id;obs.image", "the tile whose core holds the peak pixel", group
-    )
-    yield Column(
-        "island_id",
-        "int64",
-        "",
-        "meta.id.parent",
-        "source_id of the brightest source of the island of touching sources",
-        group,
-    )
-    yield Column(
-        "n_components", "int32", "", "meta.number", "number of sources in the island", group
-    )
-
-
-def _position() -> Iterator[Column]:
-    group = "position"
-    yield Column("ra", "float64", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS", group)
-    yield Column("dec", "float64", "deg", "pos.eq.dec;meta.main", "declination, ICRS", group)
-    yield Column(
-        "ra_err",
-        "float64",
-        "arcsec",
-        "stat.error;pos.eq.ra",
-        "1-sigma error along right ascension on the sky (cos dec applied)",
-        group,
-    )
-    yield Column(
-        "dec_err", "float64", "arcsec", "stat.error;pos.eq.dec", "1-sigma error of dec", group
-    )
-    yield Column(
-        "ra_dec_corr",
-        "float64",
-        "",
-        "stat.correlation;pos.eq.ra;pos.eq.dec",
-        "correlation of ra and dec",
-        group,
-    )
-    for axis, words in (("x", "column"), ("y", "row")):
-        yield from _with_error(
-            group,
-            axis,
-            "pixel",
-            f"pos.cartesian.{axis};instr.det",
-            f"fitted {words}, zero-based, pixel centres on integers",
+def _model_columns() -> Iterator[Column]:
+    for name, (unit, ucd, meaning) in _FITTED.items():
+        group, error_ucd = "the model as fitted", f"stat.error;{ucd.split(';')[0]}"
+        published = f"1-sigma error of {name} (published: sandwich covariance)"
+        bound = f"Cramer-Rao error of {name} if the noise is Cauchy of this gamma (inverse Hessian)"
+        yield Column(
+            f"fit_{name}", "float64", unit, ucd, f"model parameter {name}: {meaning}", group
         )
+        yield Column(f"fit_{name}_err", "float64", unit, error_ucd, published, group)
+        yield Column(f"fit_{name}_crb", "float64", unit, error_ucd, bound, group)
 
 
-def _flux() -> Iterator[Column]:
-    group = "flux"
-    yield from _with_error(
-        group,
-        "flux_peak",
-        IMAGE_UNIT,
-        "phot.flux.density;stat.max",
-        "fitted peak above the background",
-    )
-    yield from _with_error(
-        group,
-        "flux_int",
-        FLUX_UNIT,
-        "phot.flux.density",
-        "integral of the fitted Gaussian (Jy/beam: divided by the beam area)",
-    )
-    yield Column("snr", "float64", "", "stat.snr", "flux_peak / flux_peak_err", group)
-    yield Column(
-        "flux_aper",
-        "float64",
-        FLUX_UNIT,
-        "phot.flux.density;phot.calib",
-        "sum in a circular aperture on the detection; owes nothing to the model",
-        group,
-    )
-    yield Column(
-        "flux_unit", "str", "", "meta.unit", "unit of flux_peak in this row's image (BUNIT)", group
-    )
-    yield from _with_error(group, "mag", "mag", "phot.mag", "zero point - 2.5 log10(flux_int)")
-
-
-_SHAPES = (
-    ("maj_axis", "arcsec", "phys.angSize.smajAxis", "FWHM along the major axis, full width, on the sky"),
-    ("min_axis", "arcsec", "phys.angSize.sminAxis", "FWHM along the minor axis, full width, on the sky"),
-    ("pos_ang", "deg", "pos.posAng", "position angle of the major axis, east of north, in [0, 180)"),
-    ("maj_axis_deconv", "arcsec", "phys.angSize.smajAxis;meta.modelled", "FWHM major axis, beam removed"),
-    ("min_axis_deconv", "arcsec", "phys.angSize.sminAxis;meta.modelled", "FWHM minor axis, beam removed"),
-    ("pos_ang_deconv", "deg", "pos.posAng;meta.modelled", "position angle of the deconvolved major axis"),
-    ("maj_pix", "pixel", "phys.angSize.smajAxis;instr.det", "FWHM along the major axis in pixels"),
-    ("min_pix", "pixel", "phys.angSize.sminAxis;instr.det", "FWHM along the minor axis in pixels"),
-    ("pa_pix", "deg", "pos.posAng;instr.det", "angle of the major axis from +x to +y, in [0, 180)"),
-)  # fmt: skip
-
-
-def _shape() -> Iterator[Column]:
-    group = "shape"
-    for name, unit, ucd, meaning in _SHAPES:
-        yield from _with_error(group, name, unit, ucd, meaning)
-    yield Column(
-        "deconv_code",
-        "float64",
-        "",
-        "meta.code",
-        "0 resolved, 1 along one axis only, 2 unresolved; NaN where no beam is known",
-        group,
-    )
-
-
+# fmt: off
+_IDENTITY = (
+    ("source_id", "int64", "", "meta.id;meta.main", "stable id: hash of the image's content digest and the peak pixel"),
+    ("name", "str", "", "meta.id", "IAU-style name from the truncated ICRS position"),
+    ("image", "str", "", "meta.id;obs.image", "the image: file, or file[EXTNAME] where a file holds several"),
+    ("tile", "str", "", "meta.id;obs.image", "the tile whose core holds the peak pixel"),
+    ("island_id", "int64", "", "meta.id.parent", "source_id of the brightest source of the island of touching sources"),
+    ("n_components", "int32", "", "meta.number", "number of sources in the island"),
+)
+_POSITION = (
+    ("ra", "float64", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS"),
+    ("dec", "float64", "deg", "pos.eq.dec;meta.main", "declination, ICRS"),
+    ("ra_err", "float64", "arcsec", "stat.error;pos.eq.ra", "1-sigma error along right ascension on the sky (cos dec applied)"),
+    ("dec_err", "float64", "arcsec", "stat.error;pos.eq.dec", "1-sigma error of dec"),
+    ("ra_dec_corr", "float64", "", "stat.correlation;pos.eq.ra;pos.eq.dec", "correlation of the errors of ra and dec"),
+    ("x (+_err)", "float64", "pixel", "pos.cartesian.x;instr.det", "fitted column, zero-based, pixel centres on integers"),
+    ("y (+_err)", "float64", "pixel", "pos.cartesian.y;instr.det", "fitted row, zero-based, pixel centres on integers"),
+)
+_FLUX = (
+    ("flux_peak (+_err)", "float64", IMAGE_UNIT, "phot.flux.density;stat.max", "fitted peak above the background"),
+    ("flux_int (+_err)", "float64", FLUX_UNIT, "phot.flux.density", "integral of the fitted Gaussian (Jy/beam: divided by the beam area)"),
+    ("snr", "float64", "", "stat.snr", "flux_peak / flux_peak_err"),
+    ("flux_aper", "float64", FLUX_UNIT, "phot.flux.density;phot.calib", "sum in a circular aperture on the detection; owes nothing to the model"),
+    ("flux_unit", "str", "", "meta.unit", "unit of flux_peak in this row's image (BUNIT)"),
+    ("mag (+_err)", "float64", "mag", "phot.mag", "zero point - 2.5 log10(flux_int); NaN where no zero point is known"),
+)
+_SHAPE = (
+    ("maj_axis (+_err)", "float64", "arcsec", "phys.angSize.smajAxis", "full width at half maximum along the major axis, on the sky"),
+    ("min_axis (+_err)", "float64", "arcsec", "phys.angSize.sminAxis", "full width at half maximum along the minor axis, on the sky"),
+    ("pos_ang (+_err)", "float64", "deg", "pos.posAng", "position angle of the major axis, east of north, in [0, 180)"),
+    ("maj_axis_deconv (+_err)", "float64", "arcsec", "phys.angSize.smajAxis;meta.modelled", "major axis with the beam removed"),
+    ("min_axis_deconv (+_err)", "float64", "arcsec", "phys.angSize.sminAxis;meta.modelled", "minor axis with the beam removed"),
+    ("pos_ang_deconv (+_err)", "float64", "deg", "pos.posAng;meta.modelled", "position angle of the deconvolved major axis"),
+    ("deconv_code", "float64", "", "meta.code", "0 resolved, 1 along one axis only, 2 unresolved; NaN where no beam is known"),
+    ("maj_pix (+_err)", "float64", "pixel", "phys.angSize.smajAxis;instr.det", "full width at half maximum along the major axis, in pixels"),
+    ("min_pix (+_err)", "float64", "pixel", "phys.angSize.sminAxis;instr.det", "full width at half maximum along the minor axis, in pixels"),
+    ("pa_pix (+_err)", "float64", "deg", "pos.posAng;instr.det", "angle of the major axis from +x to +y, in [0, 180)"),
+)
 _FITTED = {
     "x0": ("pixel", "pos.cartesian.x;instr.det", "centre column"),
     "y0": ("pixel", "pos.cartesian.y;instr.det", "centre row"),
@@ -299,98 +222,39 @@ _FITTED = {
     "diff": ("", "stat.fit.param", "coefficient of dx**2 - dy**2"),
     "bkg": (IMAGE_UNIT, "instr.skyLevel", "level under the source"),
 }
-
-
-def _model() -> Iterator[Column]:
-    group = "the model as fitted"
-    for name in PARAMETERS:
-        unit, ucd, meaning = _FITTED[name]
-        column = f"fit_{name}"
-        first = ucd.split(";")[0]
-        yield Column(column, "float64", unit, ucd, f"model parameter {name}: {meaning}", group)
-        yield Column(
-            f"{column}_err",
-            "float64",
-            unit,
-            f"stat.error;{first}",
-            f"1-sigma error of {name} (published: sandwich covariance)",
-            group,
-        )
-        yield Column(
-            f"{column}_crb",
-            "float64",
-            unit,
-            f"stat.error;{first}",
-            f"Cramer-Rao error of {name} if the noise is Cauchy of this gamma (inverse Hessian)",
-            group,
-        )
-
-
-def _covariance() -> Iterator[Column]:
-    group = "covariance"
-    packed = f"float64[{len(PACKED)}]"
-    order = f"upper triangle, row by row, of {', '.join(PARAMETERS)}"
-    yield Column("fit_cov", packed, "", "stat.covariance", f"published covariance: {order}", group)
-    yield Column(
-        "fit_cov_crb", packed, "", "stat.covariance", f"inverse of the Hessian: {order}", group
-    )
-
-
-def _noise() -> Iterator[Column]:
-    group = "noise"
-    yield Column(
-        "local_rms",
-        "float64",
-        IMAGE_UNIT,
-        "stat.stdev;instr.background",
-        "noise of a pixel here",
-        group,
-    )
-    yield Column("local_bkg", "float64", IMAGE_UNIT, "instr.skyLevel", "background map here", group)
-    yield Column(
-        "gamma",
-        "float64",
-        IMAGE_UNIT,
-        "stat.fit.param",
-        "scale of the Cauchy likelihood, with its model term",
-        group,
-    )
-    yield Column(
-        "corr_noise_factor",
-        "float64",
-        "",
-        "stat.fit.param;stat.error",
-        "published amplitude error over the one for independent pixels; NaN if not measured",
-        group,
-    )
-
-
-def _quality() -> Iterator[Column]:
-    group = "quality"
-    rows = (
-        ("nll", "float64", "stat.likelihood", "negative log-likelihood: sum of log(1 + z**2) + log(pi gamma), z = residual / gamma, image units"),
-        ("gof", "float64", "stat.fit.goodness", "1.4826 median |residual| / expected noise over the pixels of the source; 1 is a perfect fit"),
-        ("n_pix", "int32", "meta.number", "pixels used in the fit"),
-        ("n_outlier", "int32", "meta.number", "used pixels more than 5 sigma off the model"),
-        ("resid_max", "float64", "stat.fit.residual;stat.max", "largest |residual| / expected noise of the used pixels"),
-        ("n_iter", "int32", "meta.number", "Newton steps taken"),
-        ("grad_norm", "float64", "stat.fit", "sqrt(2 x Newton decrement) at the end: distance to the optimum in sigmas"),
-        ("hess_cond", "float64", "stat.fit", "condition number of the Hessian scaled to unit diagonal"),
-        ("fit_status", "int32", "meta.code.status", "how the fit ended: " + "; ".join(f"{s.value} {w}" for s, w in FIT_STATUS_WORDS.items())),
-        ("flags", "int32", "meta.code.qual", "bits in words: surveyfit flags; zero is a checked success"),
-    )  # fmt: skip
-    for name, dtype, ucd, meaning in rows:
-        yield Column(name, dtype, "", ucd, meaning, group)
-
+_MATRIX = f"upper triangle, row by row, of {', '.join(PARAMETERS)}"
+_COVARIANCE = (
+    ("fit_cov", f"float64[{len(PACKED)}]", "", "stat.covariance", f"published covariance: {_MATRIX}"),
+    ("fit_cov_crb", f"float64[{len(PACKED)}]", "", "stat.covariance", f"inverse of the Hessian: {_MATRIX}"),
+)
+_NOISE = (
+    ("local_rms", "float64", IMAGE_UNIT, "stat.stdev;instr.background", "noise of a pixel here"),
+    ("local_bkg", "float64", IMAGE_UNIT, "instr.skyLevel", "background map here"),
+    ("gamma", "float64", IMAGE_UNIT, "stat.fit.param", "scale of the Cauchy likelihood, with its model term"),
+    ("corr_noise_factor", "float64", "", "stat.fit.param;stat.error", "published amplitude error over the one for independent pixels; NaN where not measured"),
+)
+_QUALITY = (
+    ("nll", "float64", "", "stat.likelihood", "negative log-likelihood: sum of log(1 + z**2) + log(pi gamma), z = residual / gamma, in image units"),
+    ("gof", "float64", "", "stat.fit.goodness", "1.4826 median |residual| / expected noise over the pixels of the source; 1 is a perfect fit"),
+    ("n_pix", "int32", "", "meta.number", "pixels used in the fit"),
+    ("n_outlier", "int32", "", "meta.number", "used pixels more than 5 sigma off the model"),
+    ("resid_max", "float64", "", "stat.fit.residual;stat.max", "largest |residual| / expected noise of the used pixels"),
+    ("n_iter", "int32", "", "meta.number", "Newton steps taken"),
+    ("grad_norm", "float64", "", "stat.fit", "sqrt(2 x Newton decrement) at the end: distance to the optimum in sigmas"),
+    ("hess_cond", "float64", "", "stat.fit", "condition number of the Hessian scaled to unit diagonal"),
+    ("fit_status", "int32", "", "meta.code.status", "how the fit ended: " + ", ".join(f"{s.value} {w}" for s, w in FIT_STATUS_WORDS.items())),
+    ("flags", "int32", "", "meta.code.qual", "bits in words: surveyfit flags; zero is a checked success"),
+)
+# fmt: on
 
 COLUMNS: tuple[Column, ...] = (
-    *_identity(),
-    *_position(),
-    *_flux(),
-    *_shape(),
-    *_model(),
-    *_covariance(),
-    *_noise(),
-    *_quality(),
+    *_columns("identity", _IDENTITY),
+    *_columns("position", _POSITION),
+    *_columns("flux", _FLUX),
+    *_columns("shape", _SHAPE),
+    *_model_columns(),
+    *_columns("covariance", _COVARIANCE),
+    *_columns("noise", _NOISE),
+    *_columns("quality", _QUALITY),
 )
 """Every catalogue column, in the order of the files."""
