@@ -1,0 +1,113 @@
+"""The parts of ``RUN/catalog.parquet/``: a file a finished piece, all with the same columns."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from surveyfit.errors import InputError
+from surveyfit.schema import COLUMNS
+from surveyfit.sky.arrow_table import to_arrow, to_numpy, voparquet_footer
+from surveyfit.sky.atomic import replacing
+from surveyfit.sky.described import described
+
+
+def arrow_schema(unit: str | None = None) -> pa.Schema:
+    """Return the Arrow schema of a part whose image has this unit.
+
+    Names and types are the same for every image; the metadata differ.
+
+    Parameters
+    ----------
+    unit : str, optional
+        Unit of the image's pixels, '' if it has none; None for rows of images that differ.
+    """
+    return to_arrow(described(COLUMNS, {}, unit)).schema
+
+
+def write_part(path: Path, columns: Mapping[str, NDArray[Any]], unit: str) -> str:
+    """Write one part; it is whole and on the disk when this returns, or not there at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write, in a folder that exists.
+    columns : mapping of str to array
+        Values by column name, ``(n,)`` or ``(n, length)`` each; n may be 0. A float column that
+        is not given is NaN.
+    unit : str
+        Unit of the image's pixels; '' if it has none.
+
+    Returns
+    -------
+    str
+        SHA-256 of the file's bytes, in hexadecimal.
+
+    Raises
+    ------
+    KeyError
+        A name that is no column, or a missing text or integer column.
+    """
+    return write_parquet(described(COLUMNS, columns, unit), path)
+
+
+def write_parquet(table: Table, path: Path) -> str:
+    """Write a table with page checksums and return the SHA-256 of the file's bytes."""
+    arrow = to_arrow(table)
+    buffer = pa.BufferOutputStream()
+    with pq.ParquetWriter(
+        buffer, arrow.schema, compression="zstd", write_page_checksum=True
+    ) as writer:
+        writer.write_table(arrow)
+        writer.add_key_value_metadata(voparquet_footer(table))
+    content = buffer.getvalue()
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_parts(paths: Iterable[Path]) -> pa.Table:
+    """Read parts one after the other, in the order given, checking every page.
+
+    Raises
+    ------
+    InputError
+        A part that is missing, damaged, or written with other columns.
+    """
+    bare = arrow_schema().remove_metadata()
+    types = pa.schema([pa.field(field.name, field.type) for field in bare])
+    return pa.concat_tables([types.empty_table(), *(_read_part(path, types) for path in paths)])
+
+
+def _read_part(path: Path, types: pa.Schema) -> pa.Table:
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as part:
+            table = part.read()
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(
+            f"{path} is missing or damaged ({' '.join(str(error).split())})",
+            "run 'surveyfit verify', then submit again to redo this piece",
+        ) from error
+    if not table.schema.equals(types):
+        raise InputError(
+            f"{path} has other columns than this version of surveyfit writes",
+            "read it with the version named in run.json",
+        )
+    return table.cast(types)
+
+
+def to_table(arrow: pa.Table) -> Table:
+    """Turn rows read by `read_parts` into an astropy table with units, UCDs and words.
+
+    Columns in image units carry a unit where all rows agree on it; else the column
+    ``flux_unit`` tells it row by row.
+    """
+    columns = {name: to_numpy(arrow[name]) for name in arrow.column_names}
+    units = np.unique(columns["flux_unit"]) if len(arrow) else [""]
+    return described(COLUMNS, columns, str(units[0]) if len(units) == 1 else None)

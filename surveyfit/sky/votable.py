@@ -1,0 +1,48 @@
+"""A table as a VOTable: the file format, and the description inside parquet footers."""
+
+import warnings
+from io import BytesIO
+
+from astropy.io.votable import from_table
+from astropy.io.votable.exceptions import W50
+from astropy.io.votable.tree import CooSys, VOTableFile
+from astropy.table import Table
+
+ON_THE_SKY = ("ra", "dec")
+"""Columns that are coordinates in ICRS."""
+
+
+def as_votable(table: Table) -> VOTableFile:
+    """Turn a table into a VOTable 1.4 whose positions refer to ICRS."""
+    with _units_beyond_vounit():
+        votable = from_table(table)
+    resource = votable.resources[0]
+    resource.coordinate_systems.append(CooSys(ID="icrs", system="ICRS"))
+    for field in resource.tables[0].fields:
+        if field.name in ON_THE_SKY:
+            field.ref = "icrs"
+    return votable
+
+
+def write_votable(table: Table, path: str) -> None:
+    """Write a VOTable file; BINARY2 keeps every bit of the floats."""
+    votable = as_votable(table)
+    with _units_beyond_vounit():
+        votable.to_xml(path, tabledata_format="binary2")
+
+
+def votable_header(table: Table) -> str:
+    """Describe a table's columns in a VOTable without data."""
+    votable = as_votable(table[:0])
+    for field in votable.get_first_table().fields:
+        if field.datatype == "unicodeChar":
+            field.arraysize = "*"
+    xml = BytesIO()
+    with _units_beyond_vounit():
+        votable.to_xml(xml)
+    return xml.getvalue().decode()
+
+
+def _units_beyond_vounit() -> warnings.catch_warnings:
+    """Let units pass that VOUnit does not list: astronomers do write ``electron`` and ``DN``."""
+    return warnings.catch_warnings(action="ignore", category=W50)
