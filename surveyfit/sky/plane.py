@@ -1,0 +1,73 @@
+"""The pixels of one plane of one HDU, read box by box."""
+
+from types import TracebackType
+
+import numpy as np
+from astropy.io import fits
+
+from surveyfit.sky.box import Box
+from surveyfit.sky.header import merge_headers
+from surveyfit.sky.image import Image
+from surveyfit.sky.layout import card, is_gzip, readable
+
+
+class PlaneReader:
+    """Reads boxes of an image, science or companion; to be used in a ``with`` statement.
+
+    Memory is bounded by the box: nothing is mapped (a file cut short by another program would
+    kill the process with SIGBUS), and of a compressed image only the tiles under the box are
+    decompressed. BSCALE, BZERO and BLANK are applied here, because astropy 8.0 overlooks
+    ``BLANK = 0`` and the BLANK of unsigned integers.
+    """
+
+    def __init__(self, image: Image) -> None:
+        self.image = image
+
+    def __enter__(self) -> "PlaneReader":
+        with readable(self.image.name):
+            self._whole_rows = is_gzip(self.image.path)
+            self.hdus = fits.open(self.image.path, memmap=False, do_not_scale_image_data=True)
+            self._hdu = self.hdus[self.image.hdu]
+            self.header = merge_headers(self.hdus[0].header, self._hdu.header)
+            self._scale = float(self._hdu.header.get("BSCALE", 1))
+            self._zero = float(self._hdu.header.get("BZERO", 0))
+            self._blank = _blank(self._hdu.header)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.hdus.close()
+
+    def read(self, box: Box) -> np.ndarray:
+        """Return the pixels of a box, (rows, columns), native and scaled, NaN where blank.
+
+        float32 where the file has unscaled float32, else float64.
+        """
+        with readable(self.image.name):
+            raw = self._raw(box)
+            if raw.dtype == ">f4" and self._scale == 1 and self._zero == 0:
+                return raw.astype(np.float32)
+            values = raw.astype(np.float64) * self._scale + self._zero
+            if self._blank is not None:
+                values[raw == self._blank] = np.nan
+            return values
+
+    def _raw(self, box: Box) -> np.ndarray:
+        rows, columns = box.slices
+        if self._whole_rows:
+            # astropy reads part of a row by seeking, and every seek back in a gzip stream starts
+            # it again from the beginning; whole rows are read at one go.
+            return self._hdu.section[(*self.image.plane, rows)][:, columns]
+        return self._hdu.section[(*self.image.plane, rows, columns)]
+
+
+def _blank(header: fits.Header) -> int | None:
+    """Pixel value that means no data; compressed images may call it ZBLANK. Integers only."""
+    if header["BITPIX"] < 0:
+        return None
+    blank = card(header, "BLANK")
+    return blank if isinstance(blank, int) else card(header, "ZBLANK")
