@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from astropy.table import Column, Table, meta
 from numpy.typing import NDArray
 
@@ -25,6 +26,18 @@ def to_arrow(table: Table) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=_astropy_metadata(table)))
 
 
+def parquet_bytes(table: Table) -> pa.Buffer:
+    """Return the content of a parquet file with this table, a checksum on every page."""
+    arrow = to_arrow(table)
+    buffer = pa.BufferOutputStream()
+    with pq.ParquetWriter(
+        buffer, arrow.schema, compression="zstd", write_page_checksum=True
+    ) as writer:
+        writer.write_table(arrow)
+        writer.add_key_value_metadata(_voparquet_metadata(table))
+    return buffer.getvalue()
+
+
 def to_numpy(column: pa.ChunkedArray) -> NDArray[Any]:
     """Turn an Arrow column into an array, ``(n, length)`` for a column of vectors."""
     if pa.types.is_string(column.type):
@@ -35,17 +48,6 @@ def to_numpy(column: pa.ChunkedArray) -> NDArray[Any]:
         )
         return flat.to_numpy().reshape(len(column), column.type.list_size)
     return column.to_numpy()
-
-
-def voparquet_footer(table: Table) -> dict[str, str]:
-    """Describe the columns as IVOA's VOParquet note wants it.
-
-    Apart from the schema's metadata, since pyarrow stores those twice in every file.
-    """
-    return {
-        "IVOA.VOTable-Parquet.version": VOPARQUET_VERSION,
-        "IVOA.VOTable-Parquet.content": votable_header(table),
-    }
 
 
 def _field(column: Column) -> pa.Field:
@@ -78,3 +80,14 @@ def _astropy_metadata(table: Table) -> dict[str, str]:
         if column.dtype.kind == "U"
     }
     return {"table_meta_yaml": "\n".join(meta.get_yaml_from_table(table)), **widths}
+
+
+def _voparquet_metadata(table: Table) -> dict[str, str]:
+    """Describe the columns as IVOA's VOParquet note wants it.
+
+    Apart from the schema's metadata, since pyarrow stores those twice in every file.
+    """
+    return {
+        "IVOA.VOTable-Parquet.version": VOPARQUET_VERSION,
+        "IVOA.VOTable-Parquet.content": votable_header(table),
+    }

@@ -19,7 +19,7 @@ PER_BEAM = "/beam"
 
 
 def flux_unit(image_unit: str) -> str:
-    """Unit of an integrated flux: Jy for an image in Jy/beam, else the image's own unit."""
+    """Return the unit of an integrated flux: Jy for images in Jy/beam, else the image's own."""
     return image_unit.removesuffix(PER_BEAM)
 
 
@@ -85,7 +85,7 @@ def _typed(column: Column, data: NDArray[Any]) -> NDArray[Any]:
 
 
 def _resolved(column: Column, image_unit: str | None) -> tuple[str, str]:
-    """Unit and meaning of a column for images of this unit."""
+    """Return unit and meaning of a column for images of this unit."""
     if column.unit not in (IMAGE_UNIT, FLUX_UNIT):
         return column.unit, column.meaning
     if image_unit is None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from surveyfit.errors import InputError
 from surveyfit.schema import COLUMNS
-from surveyfit.sky.arrow_table import to_arrow, to_numpy, voparquet_footer
+from surveyfit.sky.arrow_table import parquet_bytes, to_arrow, to_numpy
 from surveyfit.sky.atomic import replacing
 from surveyfit.sky.described import described
 
@@ -58,15 +58,8 @@ def write_part(path: Path, columns: Mapping[str, NDArray[Any]], unit: str) -> st
 
 
 def write_parquet(table: Table, path: Path) -> str:
-    """Write a table with page checksums and return the SHA-256 of the file's bytes."""
-    arrow = to_arrow(table)
-    buffer = pa.BufferOutputStream()
-    with pq.ParquetWriter(
-        buffer, arrow.schema, compression="zstd", write_page_checksum=True
-    ) as writer:
-        writer.write_table(arrow)
-        writer.add_key_value_metadata(voparquet_footer(table))
-    content = buffer.getvalue()
+    """Write a table, whole or not at all, and return the SHA-256 of the file's bytes."""
+    content = parquet_bytes(table)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
     return hashlib.sha256(content).hexdigest()

@@ -2,6 +2,7 @@
 
 import warnings
 from io import BytesIO
+from pathlib import Path
 
 from astropy.io.votable import from_table
 from astropy.io.votable.exceptions import W50
@@ -24,11 +25,11 @@ def as_votable(table: Table) -> VOTableFile:
     return votable
 
 
-def write_votable(table: Table, path: str) -> None:
+def write_votable(table: Table, path: Path) -> None:
     """Write a VOTable file; BINARY2 keeps every bit of the floats."""
     votable = as_votable(table)
     with _units_beyond_vounit():
-        votable.to_xml(path, tabledata_format="binary2")
+        votable.to_xml(str(path), tabledata_format="binary2")
 
 
 def votable_header(table: Table) -> str:

@@ -1,0 +1,101 @@
+"""The catalogue in the formats that astronomers open: the file's extension chooses."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from surveyfit.errors import InputError
+from surveyfit.sky.arrow_table import parquet_bytes
+from surveyfit.sky.atomic import replacing
+from surveyfit.sky.ds9 import region_file
+from surveyfit.sky.votable import write_votable
+
+EXTENSION_NAME = "CATALOG"
+"""EXTNAME of the table in a FITS file."""
+
+
+def export(table: Table, path: Path) -> None:
+    """Write a catalogue; the file is replaced whole, or stays as it was.
+
+    Parameters
+    ----------
+    table : Table
+        As `surveyfit.sky.parts.to_table` makes it: units, descriptions, UCDs in ``meta``.
+    path : Path
+        The file; its extension is one of .fits, .vot, .xml, .csv, .ecsv, .parquet, .reg.
+
+    Raises
+    ------
+    InputError
+        Another extension, or a folder that does not exist.
+    """
+    write = WRITERS.get(path.suffix.lower())
+    if write is None:
+        known = " ".join(WRITERS)
+        raise InputError(f"{path}: unknown table format '{path.suffix}'", f"use one of {known}")
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent} is not a folder", "make it, or write somewhere else")
+    with replacing(path) as temporary:
+        write(table, temporary)
+
+
+def _write_fits(table: Table, path: Path) -> None:
+    """Write a binary table; TCOMM and TUCD are where TOPCAT finds descriptions and UCDs."""
+    columns = [_ascii(np.asarray(column)) for column in table.itercols()]
+    hdu = fits.table_to_hdu(Table(columns, names=table.colnames))
+    hdu.name = EXTENSION_NAME
+    for number, column in enumerate(table.itercols(), start=1):
+        if column.unit is not None:
+            hdu.header[f"TUNIT{number}"] = column.unit.to_string("fits")
+        hdu.header[f"TCOMM{number}"] = column.description or ""
+        hdu.header[f"TUCD{number}"] = column.meta.get("ucd", "")
+    hdu.writeto(path)
+
+
+def _ascii(values: NDArray[Any]) -> NDArray[Any]:
+    """Spell other letters as escapes: texts of a FITS table are ASCII."""
+    if values.dtype.kind != "U":
+        return values
+    return np.char.encode(values, "ascii", "backslashreplace")
+
+
+def _write_csv(table: Table, path: Path) -> None:
+    """Write plain CSV: a column for each element of a vector, and NaN as Java spells it."""
+    flat = Table()
+    for column in table.itercols():
+        if column.ndim == 1:
+            flat[column.name] = column
+        else:
+            for element in range(column.shape[1]):
+                flat[f"{column.name}_{element}"] = column[:, element]
+    floats = [column.name for column in flat.itercols() if column.dtype.kind == "f"]
+    flat.write(path, format="ascii.csv", fill_values=[("nan", "NaN", *floats)])
+
+
+def _write_ecsv(table: Table, path: Path) -> None:
+    table.write(path, format="ascii.ecsv")
+
+
+def _write_parquet(table: Table, path: Path) -> None:
+    path.write_bytes(parquet_bytes(table))
+
+
+def _write_regions(table: Table, path: Path) -> None:
+    path.write_text(region_file(table), encoding="utf-8")
+
+
+WRITERS: dict[str, Callable[[Table, Path], object]] = {
+    ".fits": _write_fits,
+    ".vot": write_votable,
+    ".xml": write_votable,
+    ".csv": _write_csv,
+    ".ecsv": _write_ecsv,
+    ".parquet": _write_parquet,
+    ".reg": _write_regions,
+}
+"""How to write each format."""
