@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from surveyfit.sky.layout import Hdu, card
+from surveyfit.sky.hdu import Hdu, card
 
 SKY = "image"
 """Kind of a plane that is to be measured."""

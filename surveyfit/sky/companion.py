@@ -10,8 +10,9 @@ from astropy.io import fits
 
 from surveyfit.errors import InputError
 from surveyfit.sky.find import stem_of
-from surveyfit.sky.image import Image, select_hdu
-from surveyfit.sky.layout import Hdu, card, read_layout, readable
+from surveyfit.sky.hdu import Hdu, card, select_hdu
+from surveyfit.sky.image import Image
+from surveyfit.sky.layout import read_layout, readable
 
 FIELDS = ("dir", "stem", "name", "ext")
 """What may stand in braces in the name of a companion."""

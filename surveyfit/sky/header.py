@@ -9,7 +9,7 @@ from astropy import units
 from astropy.io import fits
 from astropy.time import Time
 
-from surveyfit.sky.layout import card
+from surveyfit.sky.hdu import card
 from surveyfit.sky.world import World
 
 NOT_INHERITED = re.compile(

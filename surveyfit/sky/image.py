@@ -13,7 +13,8 @@ import numpy as np
 from surveyfit.errors import InputError
 from surveyfit.sky.classify import SKY, file_hints, kind_of, masks_of, names_its_sky
 from surveyfit.sky.find import Found, stem_of
-from surveyfit.sky.layout import REMEDY, Hdu, file_digest, read_layout, readable
+from surveyfit.sky.hdu import Hdu, select_hdu
+from surveyfit.sky.layout import REMEDY, file_digest, read_layout, readable
 
 KEY_STEM_LENGTH = 60
 """Characters of the name in a key; file systems allow 255 a path component."""
@@ -149,26 +150,6 @@ def scan_file(
             for h in science
         )
     return FileContents(path, name, content, images, _others(layout, wanted, kinds, name))
-
-
-def select_hdu(layout: Sequence[Hdu], word: str, name: str) -> tuple[Hdu, ...]:
-    """Find the HDUs of file ``name`` that have a number, an EXTNAME or an EXTTYPE.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    if word.isdecimal():
-        chosen = [h for h in layout if h.index == int(word)]
-    else:
-        wanted = word.casefold()
-        chosen = [h for h in layout if h.extname.casefold() == wanted]
-        chosen = chosen or [h for h in layout if h.text("EXTTYPE").casefold() == wanted]
-    if not chosen:
-        held = ", ".join(f"{h.index} {h.extname}".strip() for h in layout)
-        raise InputError(f"{name} has no HDU {word}", f"it has {held}")
-    return tuple(chosen)
 
 
 def _selected(layout: Sequence[Hdu], word: str, name: str) -> tuple[Hdu, ...]:

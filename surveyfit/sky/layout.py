@@ -12,14 +12,13 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from astropy.io import fits
-from astropy.io.fits.verify import VerifyError
 from astropy.utils.exceptions import AstropyWarning
 
 from surveyfit.errors import InputError
+from surveyfit.sky.hdu import Hdu, card, shape_of
 
 BLOCK = 2880
 """Bytes of a FITS block; every header and every data unit fills whole ones."""
@@ -40,73 +39,6 @@ ALSO_ON_RETRY = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.EN
 """Errors of the system that trying again does not cure; the others pass through as OSError."""
 
 REMEDY = "replace the file by a good copy, or leave it out"
-
-
-@dataclass(frozen=True)
-class Hdu:
-    """One HDU of a file, as its header tells it.
-
-    Attributes
-    ----------
-    index : int
-        Zero-based, as in astropy.
-    header : Header
-        Of a tile-compressed image, the header of the table that holds it.
-    """
-
-    index: int
-    header: fits.Header
-
-    @property
-    def compressed(self) -> bool:
-        """Whether it is an image compressed by tiles into a table."""
-        return card(self.header, "ZIMAGE") is True
-
-    @property
-    def is_table(self) -> bool:
-        """Whether it is a table, and not an image in the shape of one."""
-        return "TABLE" in self.text("XTENSION") and not self.compressed
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the image, slowest axis first; empty where there is none."""
-        return _shape(self.header, "Z" if self.compressed else "")
-
-    @property
-    def bitpix(self) -> int:
-        """Pixel type: negative for floating point."""
-        return int(self.header["ZBITPIX" if self.compressed else "BITPIX"])
-
-    @property
-    def extname(self) -> str:
-        """EXTNAME, without the one that a compressor writes where there was none."""
-        name = self.text("EXTNAME")
-        return "" if name.upper() == "COMPRESSED_IMAGE" else name
-
-    @property
-    def extver(self) -> int:
-        """EXTVER, 1 where there is none."""
-        version = card(self.header, "EXTVER")
-        return version if isinstance(version, int) else 1
-
-    @property
-    def label(self) -> str:
-        """What the HDU is called: EXTNAME, else EXTTYPE, else its number."""
-        return self.extname or self.text("EXTTYPE") or str(self.index)
-
-    def text(self, keyword: str) -> str:
-        """Value of a keyword as stripped text, empty where there is none."""
-        value = card(self.header, keyword)
-        return value.strip() if isinstance(value, str) else ""
-
-
-def card(header: fits.Header, keyword: str) -> Any:
-    """Value of a keyword, None where it is absent, empty or cannot be parsed."""
-    try:
-        value = header.get(keyword)
-    except (VerifyError, ValueError):
-        return None
-    return None if isinstance(value, fits.card.Undefined) else value
 
 
 def read_layout(path: str, name: str) -> tuple[Hdu, ...]:
@@ -219,7 +151,7 @@ def _has_end(block: bytes) -> bool:
 
 def _data_length(header: fits.Header, index: int, name: str) -> int:
     """Bytes of data without padding (FITS 4.0, section 4.4.1, equation 2; random groups: 6.1)."""
-    shape = _shape(header, "")
+    shape = shape_of(header)
     if shape and shape[-1] == 0 and card(header, "GROUPS") is True:
         shape = shape[:-1]
     pixels = math.prod(shape) if shape else 0
@@ -243,7 +175,3 @@ def _check_tiles(hdu: Hdu, name: str) -> None:
             f" its table has {hdu.header['NAXIS2']}",
             REMEDY,
         )
-
-
-def _shape(header: fits.Header, prefix: str) -> tuple[int, ...]:
-    return tuple(header[f"{prefix}NAXIS{i}"] for i in range(header[f"{prefix}NAXIS"], 0, -1))

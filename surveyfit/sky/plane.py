@@ -6,9 +6,10 @@ import numpy as np
 from astropy.io import fits
 
 from surveyfit.sky.box import Box
+from surveyfit.sky.hdu import card
 from surveyfit.sky.header import merge_headers
 from surveyfit.sky.image import Image
-from surveyfit.sky.layout import card, is_gzip, readable
+from surveyfit.sky.layout import is_gzip, readable
 
 
 class PlaneReader:
