@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from astropy.table import Column, Table, meta
 from numpy.typing import NDArray
 
+from surveyfit.sky.described import unit_text
 from surveyfit.sky.votable import votable_header
 
 VOPARQUET_VERSION = "1.0"
@@ -53,7 +54,7 @@ def to_numpy(column: pa.ChunkedArray) -> NDArray[Any]:
 def _field(column: Column) -> pa.Field:
     element = pa.string() if column.dtype.kind == "U" else pa.from_numpy_dtype(column.dtype.base)
     words = {
-        "unit": _unit_text(column),
+        "unit": unit_text(column),
         "ucd": column.meta.get("ucd", ""),
         "description": column.description or "",
     }
@@ -66,10 +67,6 @@ def _array(column: Column, kind: pa.DataType) -> pa.Array:
     if data.ndim == 2:
         return pa.FixedSizeListArray.from_arrays(pa.array(data.ravel()), type=kind)
     return pa.array(data, type=kind)
-
-
-def _unit_text(column: Column) -> str:
-    return "" if column.unit is None else column.unit.to_string("fits")
 
 
 def _astropy_metadata(table: Table) -> dict[str, str]:

@@ -54,6 +54,16 @@ def described(
     return Table([_described(column, values, n_rows, image_unit) for column in columns])
 
 
+def unit_text(column: TableColumn) -> str:
+    """Spell a column's unit as the FITS standard does; '' if it has none."""
+    if column.unit is None:
+        return ""
+    try:
+        return column.unit.to_string("fits")
+    except ValueError:  # in no standard, and still in use: electron, DN
+        return column.unit.to_string()
+
+
 def _described(
     column: Column, values: Mapping[str, NDArray[Any]], n_rows: int, image_unit: str | None
 ) -> TableColumn:

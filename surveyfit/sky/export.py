@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from surveyfit.errors import InputError
 from surveyfit.sky.arrow_table import parquet_bytes
 from surveyfit.sky.atomic import replacing
+from surveyfit.sky.described import unit_text
 from surveyfit.sky.ds9 import region_file
 from surveyfit.sky.votable import write_votable
 
@@ -51,7 +52,7 @@ def _write_fits(table: Table, path: Path) -> None:
     hdu.name = EXTENSION_NAME
     for number, column in enumerate(table.itercols(), start=1):
         if column.unit is not None:
-            hdu.header[f"TUNIT{number}"] = column.unit.to_string("fits")
+            hdu.header[f"TUNIT{number}"] = unit_text(column)
         hdu.header[f"TCOMM{number}"] = column.description or ""
         hdu.header[f"TUCD{number}"] = column.meta.get("ucd", "")
     hdu.writeto(path)
@@ -74,7 +75,7 @@ def _write_csv(table: Table, path: Path) -> None:
             for element in range(column.shape[1]):
                 flat[f"{column.name}_{element}"] = column[:, element]
     floats = [column.name for column in flat.itercols() if column.dtype.kind == "f"]
-    flat.write(path, format="ascii.csv", fill_values=[("nan", "NaN", *floats)])
+    flat.write(path, format="ascii.csv", fast_writer=False, fill_values=[("nan", "NaN", *floats)])
 
 
 def _write_ecsv(table: Table, path: Path) -> None:

@@ -1,0 +1,49 @@
+"""The table of images."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.table import Table
+
+from surveyfit.sky.image_table import write_images
+
+ROW = {
+    "image": "a.fits",
+    "path": "/data/a.fits",
+    "hdu": 0,
+    "extname": "",
+    "digest": "0" * 64,
+    "ny": 20,
+    "nx": 30,
+    "unit": "Jy/beam",
+    "beam_maj": 6.5,
+    "gain": None,
+    "filter": "",
+    "noise": 1e-4,
+    "n_tiles": 1,
+    "n_sources": 7,
+}
+
+
+def test_a_row_an_image_with_units_and_nan_for_what_is_unknown(tmp_path):
+    path = tmp_path / "images.parquet"
+    write_images(path, [ROW, ROW | {"image": "b.fits", "gain": 1.5}])
+    table = Table.read(path)
+    assert list(table["image"]) == ["a.fits", "b.fits"]
+    np.testing.assert_array_equal(table["gain"], [np.nan, 1.5])
+    assert np.isnan(table["frequency"]).all()
+    assert table["beam_maj"].unit == "arcsec"
+    assert pd.read_parquet(path)["nx"].tolist() == [30, 30]
+
+
+def test_no_images_are_an_empty_table(tmp_path):
+    write_images(tmp_path / "images.parquet", [])
+    assert len(Table.read(tmp_path / "images.parquet")) == 0
+
+
+def test_names_that_are_unknown_or_absent_are_errors(tmp_path):
+    with pytest.raises(KeyError, match="nosie"):
+        write_images(tmp_path / "images.parquet", [ROW | {"nosie": 1.0}])
+    with pytest.raises(KeyError, match="n_sources"):
+        write_images(tmp_path / "images.parquet", [{k: ROW[k] for k in ROW if k != "n_sources"}])
+    assert not list(tmp_path.iterdir())
