@@ -1,0 +1,173 @@
+"""What astronomers read from the fit: flux, axes, angles, in pixels and on the sky, with errors.
+
+Errors are by the delta method with the full covariance, derivatives by automatic differentiation,
+in float64 on the host: it is little work, and image units of 1e-12 need it.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from surveyfit.fit.geometry import (
+    fwhm_covariance,
+    fwhm_ellipse,
+    integrated_flux,
+    principal_variances,
+    shape_covariance,
+)
+from surveyfit.fit.model import FWHM_PER_SIGMA
+
+CHUNK = 256
+"""Sources in one compiled call; the last call is filled up."""
+
+LARGEST_ANGLE_ERROR = 180.0 / 12.0**0.5
+"""Degrees: the standard deviation of an angle of which nothing is known."""
+
+RESOLVED_SIGMAS = 2.0
+"""A size counts as resolved where its square exceeds the beam's by this many errors."""
+
+
+def pixel_quantities(params: np.ndarray, cov: np.ndarray) -> dict[str, np.ndarray]:
+    """Return flux and shape in pixels.
+
+    Parameters
+    ----------
+    params : array (n, 7)
+        Linear parameters.
+    cov : array (n, 7, 7)
+        Their covariance.
+
+    Returns
+    -------
+    dict of array (n,)
+        flux_int (amp * pixel^2), maj_pix, min_pix (FWHM, pixels), pa_pix (degrees in [0, 180),
+        from +x to +y), each with its ``_err``. NaN where the parameters are. An error of an angle
+        is at most 52 degrees, that of an unknown angle.
+    """
+    return _in_chunks(_pixel_one, params, cov)
+
+
+def sky_quantities(
+    params: np.ndarray, cov: np.ndarray, jacobian: np.ndarray, beam: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return position errors and shape on the sky, and the shape with the beam removed.
+
+    Parameters
+    ----------
+    params, cov : array (n, 7), (n, 7, 7)
+        As for `pixel_quantities`.
+    jacobian : array (n, 2, 2)
+        Arcsec per pixel at the source: rows east and north, columns x and y.
+    beam : array (n, 3)
+        FWHM of major and minor axis in arcsec, position angle in degrees east of north.
+
+    Returns
+    -------
+    dict of array (n,)
+        ra_err, dec_err (arcsec on the sky), ra_dec_corr; maj_axis, min_axis (FWHM, arcsec),
+        pos_ang (degrees east of north) with ``_err``; the same with ``_deconv``; deconv_code: the
+        number of axes that are not resolved, 0 to 2. An axis that is not resolved holds an upper
+        limit of 2 errors and no ``_err``. NaN where jacobian, beam or parameters are.
+    """
+    return _in_chunks(_sky_one, params, cov, jacobian, beam)
+
+
+@partial(jax.jit, static_argnums=0)
+def _compiled(one: Callable[..., dict[str, jax.Array]], *columns: jax.Array) -> Any:
+    return jax.vmap(one)(*columns)
+
+
+def _in_chunks(one: Callable[..., dict[str, jax.Array]], *columns: Any) -> dict[str, np.ndarray]:
+    """Return ``one`` of every row of the columns, in calls of one size."""
+    arrays = [np.asarray(column, np.float64) for column in columns]
+    n = len(arrays[0])
+    parts = []
+    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
+        for first in range(0, max(n, 1), CHUNK):
+            rows = [array[first : first + CHUNK] for array in arrays]
+            filled = [
+                np.pad(row, [(0, CHUNK - len(row))] + [(0, 0)] * (row.ndim - 1)) for row in rows
+            ]
+            parts.append(jax.device_get(_compiled(one, *filled)))
+    return {name: np.concatenate([part[name] for part in parts])[:n] for name in parts[0]}
+
+
+def _with_errors(
+    function: Callable[[jax.Array], jax.Array], params: jax.Array, cov: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Return the values of a function of the parameters, and their errors by the delta method."""
+    slope = jax.jacfwd(function)(params)
+    return function(params), jnp.sqrt(jnp.einsum("ij,jk,ik->i", slope, cov, slope))
+
+
+def _named(names: tuple[str, ...], values: jax.Array, errors: jax.Array) -> dict[str, jax.Array]:
+    return {
+        key: column
+        for name, value, error in zip(names, values, errors, strict=True)
+        for key, column in ((name, value), (f"{name}_err", error))
+    }
+
+
+def _angle_error(error: jax.Array, value: jax.Array, round_: jax.Array) -> jax.Array:
+    """Return the error of an angle: the one of an unknown angle for a round ellipse."""
+    capped = jnp.where(round_, LARGEST_ANGLE_ERROR, jnp.minimum(error, LARGEST_ANGLE_ERROR))
+    return jnp.where(jnp.isfinite(value), capped, jnp.nan)
+
+
+def _pixel_one(params: jax.Array, cov: jax.Array) -> dict[str, jax.Array]:
+    def values_of(p: jax.Array) -> jax.Array:
+        return jnp.append(integrated_flux(p), fwhm_ellipse(shape_covariance(p)))
+
+    values, errors = _with_errors(values_of, params, cov)
+    errors = errors.at[3].set(_angle_error(errors[3], values[3], values[1] == values[2]))
+    return _named(("flux_int", "maj_pix", "min_pix", "pa_pix"), values, errors)
+
+
+def _sky_covariance(params: jax.Array, jacobian: jax.Array) -> jax.Array:
+    """Return the source's shape (2, 2), arcsec^2, as covariance in (north, east)."""
+    north_east = jacobian[::-1]
+    return north_east @ shape_covariance(params) @ north_east.T
+
+
+def _sky_one(
+    params: jax.Array, cov: jax.Array, jacobian: jax.Array, beam: jax.Array
+) -> dict[str, jax.Array]:
+    position = jacobian @ cov[:2, :2] @ jacobian.T
+    ra_err, dec_err = jnp.sqrt(position[0, 0]), jnp.sqrt(position[1, 1])
+    values, errors = _with_errors(lambda p: fwhm_ellipse(_sky_covariance(p, jacobian)), params, cov)
+    errors = errors.at[2].set(_angle_error(errors[2], values[2], values[0] == values[1]))
+    return {
+        "ra_err": ra_err,
+        "dec_err": dec_err,
+        "ra_dec_corr": position[0, 1] / (ra_err * dec_err),
+        **_named(("maj_axis", "min_axis", "pos_ang"), values, errors),
+        **_deconvolved(params, cov, jacobian, beam),
+    }
+
+
+def _deconvolved(
+    params: jax.Array, cov: jax.Array, jacobian: jax.Array, beam: jax.Array
+) -> dict[str, jax.Array]:
+    """Subtract the beam's covariance; judge each axis by the error of what is left."""
+    beam_covariance = fwhm_covariance(*beam)
+
+    def rest(p: jax.Array) -> jax.Array:
+        return _sky_covariance(p, jacobian) - beam_covariance
+
+    squares, square_errors = _with_errors(lambda p: principal_variances(rest(p)), params, cov)
+    resolved = squares > RESOLVED_SIGMAS * square_errors
+    values, errors = _with_errors(lambda p: fwhm_ellipse(rest(p)), params, cov)
+    limit = FWHM_PER_SIGMA * jnp.sqrt(jnp.maximum(squares, 0.0) + RESOLVED_SIGMAS * square_errors)
+    axes = jnp.where(resolved, values[:2], limit)
+    axes = axes.at[1].set(jnp.minimum(axes[0], axes[1]))
+    axis_errors = jnp.where(resolved, errors[:2], jnp.nan)
+    angle = jnp.where(resolved[0], values[2], jnp.nan)
+    angle_error = _angle_error(errors[2], angle, squares[0] == squares[1])
+    code = jnp.where(jnp.all(jnp.isfinite(squares)), 2.0 - jnp.sum(resolved), jnp.nan)
+    names = ("maj_axis_deconv", "min_axis_deconv", "pos_ang_deconv")
+    named = _named(names, jnp.append(axes, angle), jnp.append(axis_errors, angle_error))
+    return named | {"deconv_code": code}

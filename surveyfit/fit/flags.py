@@ -1,0 +1,103 @@
+"""The flag bits that the fit itself decides."""
+
+import numpy as np
+
+from surveyfit.fit.batch import FAILED, Cutouts, FitResult
+from surveyfit.fit.bounds import LARGEST_ELLIPTICITY, SMALLEST_AMP, SMALLEST_SIGMA, largest_sigma
+from surveyfit.fit.model import FWHM_PER_SIGMA, HALF_MAXIMUM_FORM, ellipticity, quadratic_form
+from surveyfit.fit.units import local_noise
+from surveyfit.schema import FitStatus, Flag
+
+FEWEST_PIXELS = 21
+"""Three for each parameter."""
+FEWEST_CORE_FRACTION = 0.5
+"""Of the pixels inside the half-maximum ellipse."""
+MASK_ELLIPSE = 2.0**2
+"""A missing pixel matters inside the ellipse of 2 sigma."""
+LARGEST_CONDITION = 1e4
+"""Of the scaled Hessian; well-sampled isolated sources have 5 to 15."""
+SMALLEST_DRIFT = 2.0
+"""Pixels that a centre may move, however small the source."""
+ROUND_SIGMAS = 3.0
+"""Below this ratio of ellipticity and its error the angle means nothing."""
+OUTLIER_FRACTION = 0.1
+LARGEST_MISMATCH = 2.0
+MISMATCH_SNR = 10.0
+"""Fainter sources do not tell a wrong model from noise."""
+BOUND_MARGIN = 1e-3
+"""Relative distance from a bound that counts as being there."""
+
+
+def fit_flags(cutouts: Cutouts, result: FitResult) -> np.ndarray:
+    """Return flags (n,) int32, bits of `surveyfit.schema.Flag`; zero is a checked success."""
+    failed = np.isin(result.status, FAILED)
+    fitted = {
+        Flag.FEW_PIXELS: _few_pixels(cutouts, result),
+        # A fit that stalled has not converged either.
+        Flag.MAX_ITERATIONS: np.isin(result.status, (FitStatus.MAX_ITERATIONS, FitStatus.STALLED)),
+        Flag.HESSIAN_NOT_PD: ~np.isfinite(result.cov_crb).all(axis=(1, 2)),
+        Flag.ILL_CONDITIONED: result.hess_cond > LARGEST_CONDITION,
+        Flag.POSITION_DRIFT: _drifted(cutouts, result),
+        Flag.NEGATIVE_AMP: _no_amplitude(cutouts, result),
+        Flag.SHAPE_AT_BOUND: _ellipticity(result) >= LARGEST_ELLIPTICITY * (1 - BOUND_MARGIN),
+        Flag.SIZE_AT_BOUND: _size_at_bound(cutouts, result),
+        Flag.PA_UNDEFINED: _round(result),
+        Flag.OUTLIER_HEAVY: result.n_outlier > OUTLIER_FRACTION * result.n_pix,
+        Flag.MODEL_MISMATCH: _mismatched(result),
+        Flag.MASKED_PIXELS: _masked(cutouts, result),
+    }
+    flags = np.where(failed, int(Flag.NO_DATA), 0)
+    for flag, raised in fitted.items():
+        flags |= np.where(raised & ~failed, int(flag), 0)
+    return flags.astype(np.int32)
+
+
+def _ellipticity(result: FitResult) -> np.ndarray:
+    return ellipticity(result.params[:, 4], result.params[:, 5])
+
+
+def _forms(cutouts: Cutouts, params: np.ndarray) -> np.ndarray:
+    """Return `quadratic_form` (n, side, side) of every pixel."""
+    side = cutouts.pixels.shape[-1]
+    return quadratic_form(params[:, None, None, :], np.arange(side), np.arange(side)[:, None])
+
+
+def _few_pixels(cutouts: Cutouts, result: FitResult) -> np.ndarray:
+    core = _forms(cutouts, result.params) < HALF_MAXIMUM_FORM
+    used = np.sum(core & np.isfinite(cutouts.pixels), axis=(1, 2))
+    return (result.n_pix < FEWEST_PIXELS) | (used < FEWEST_CORE_FRACTION * core.sum(axis=(1, 2)))
+
+
+def _masked(cutouts: Cutouts, result: FitResult) -> np.ndarray:
+    inside = _forms(cutouts, result.params) < MASK_ELLIPSE
+    return np.any(inside & ~np.isfinite(cutouts.pixels), axis=(1, 2))
+
+
+def _drifted(cutouts: Cutouts, result: FitResult) -> np.ndarray:
+    start = np.asarray(cutouts.start, float)
+    moved = np.hypot(*(result.params - start)[:, :2].T)
+    return moved > np.maximum(SMALLEST_DRIFT, FWHM_PER_SIGMA * start[:, 3])
+
+
+def _no_amplitude(cutouts: Cutouts, result: FitResult) -> np.ndarray:
+    smallest = SMALLEST_AMP * local_noise(np.asarray(cutouts.noise, float))
+    return result.params[:, 2] <= smallest * (1 + BOUND_MARGIN)
+
+
+def _size_at_bound(cutouts: Cutouts, result: FitResult) -> np.ndarray:
+    sigma, largest = result.params[:, 3], largest_sigma(cutouts.pixels.shape[-1])
+    return (sigma <= SMALLEST_SIGMA * (1 + BOUND_MARGIN)) | (sigma >= largest * (1 - BOUND_MARGIN))
+
+
+def _round(result: FitResult) -> np.ndarray:
+    """Return whether the ellipticity is zero within its error (delta method)."""
+    rho, diff, e = result.params[:, 4], result.params[:, 5], _ellipticity(result)
+    slope = np.stack([0.25 * rho, diff], axis=1)
+    # e * error(e): no division by an ellipticity of zero.
+    variance = np.einsum("ni,nij,nj->n", slope, result.cov[:, 4:6, 4:6], slope)
+    return e * e <= ROUND_SIGMAS * np.sqrt(variance)
+
+
+def _mismatched(result: FitResult) -> np.ndarray:
+    bright = result.params[:, 2] > MISMATCH_SNR * np.sqrt(result.cov[:, 2, 2])
+    return bright & (result.mismatch > LARGEST_MISMATCH)
