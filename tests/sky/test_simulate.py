@@ -44,7 +44,7 @@ def model_image(truth):
 
 
 def surprise(folder, image, truth, at_least=0.0):
-    """How many sigmas off 0 and 1 are mean and spread of (image - model) / noise?
+    """Say how many sigmas mean and spread of (image - model) / noise are off 0 and 1.
 
     Over pixels with this much light of sources that neither mask nor cosmic rays touch.
     """
