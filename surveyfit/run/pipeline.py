@@ -1,0 +1,197 @@
+"""The whole job: from the words of the user to a finished run directory."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+from surveyfit.run.catalogue import write_catalogue
+from surveyfit.run.config import Config, Execution
+from surveyfit.run.directory import RunDirectory
+from surveyfit.run.loop import ONE_THREAD, Loop
+from surveyfit.run.opening import Opened, open_pieces, sort_out
+from surveyfit.run.pieces import Failure, Outcome, Piece, follow_up, noise_piece
+from surveyfit.run.progress import Reporter
+from surveyfit.run.record import Record
+from surveyfit.run.tally import Tally
+from surveyfit.run.tasks import companions, execute
+from surveyfit.run.worklist import Worklist
+from surveyfit.sky.find import Found, find_images
+
+OK, SOME_FAILED, NOTHING_MEASURED = 0, 3, 4
+"""Exit statuses of a run that reached its end."""
+
+
+class Executor(Protocol):
+    """Works a list of pieces off; a `Loop` or a `Cluster`."""
+
+    dashboard: str
+
+    def run(self, worklist: Worklist) -> Iterator[Outcome]:
+        """Yield outcomes until the list is empty."""
+        ...
+
+
+class _StrictError(Exception):
+    """The first failure of a --strict run."""
+
+
+class _WorkLeftError(Exception):
+    """A piece that no earlier run has committed."""
+
+
+def submit(arguments: Sequence[str], output: Path, config: Config, execution: Execution) -> int:
+    """Measure images into a run directory and return the exit status.
+
+    Raises
+    ------
+    InputError
+        For wrong use, before anything is written.
+    """
+    directory = RunDirectory(output)
+    directory.check_usable(config, execution.overwrite)
+    companions(config).validate()
+    found = find_images(arguments)
+    with Reporter(execution.quiet, execution.verbose) as reporter:
+        if not execution.overwrite and _is_complete(found, directory, config):
+            reporter.conclude(f"{output}: finished already, nothing to do")
+            return OK
+        with _executor(directory, config, execution) as executor:
+            directory.prepare(config, execution.overwrite)
+            record = Record(directory, config, execution, executor.dashboard)
+            if executor.dashboard:
+                reporter.say(f"Dashboard: {executor.dashboard}")
+            try:
+                return _work(executor, found, directory, config, execution, record, reporter)
+            except KeyboardInterrupt:
+                record.end("interrupted")
+                raise
+
+
+@contextmanager
+def _executor(directory: RunDirectory, config: Config, execution: Execution) -> Iterator[Executor]:
+    if execution.workers == 0:
+        os.environ |= ONE_THREAD
+        yield Loop(lambda piece: execute(piece, str(directory.path), config))
+        return
+    from surveyfit.run.cluster import connect
+
+    with connect(directory.path, config, execution) as cluster:
+        yield cluster
+
+
+def _worklist(pieces: Iterable[Piece], directory: RunDirectory, config: Config) -> Worklist:
+    return Worklist(pieces, lambda outcome: follow_up(outcome, config), directory.resume)
+
+
+def _is_complete(found: list[Found], directory: RunDirectory, config: Config) -> bool:
+    """Whether an earlier run has committed every piece and written its catalogue."""
+    if not directory.record_path.exists() or directory.record().get("state") != "finished":
+        return False
+
+    def refuse(piece: Piece) -> Outcome:
+        raise _WorkLeftError
+
+    loop = Loop(refuse)
+    try:
+        outcomes = loop.run(_worklist(open_pieces(found, config), directory, config))
+        opened = sort_out(found, outcomes)
+        pieces = [noise_piece(image, config) for image in opened.images]
+        for _ in loop.run(_worklist(pieces, directory, config)):
+            pass
+    except _WorkLeftError:
+        return False
+    return _fingerprint(opened) == directory.record().get("inputs")
+
+
+def _fingerprint(opened: Opened) -> str:
+    """Hash of the contents of all files that could be read."""
+    return hashlib.sha256(" ".join(sorted(opened.digests)).encode()).hexdigest()
+
+
+def _work(
+    executor: Executor,
+    found: list[Found],
+    directory: RunDirectory,
+    config: Config,
+    execution: Execution,
+    record: Record,
+    reporter: Reporter,
+) -> int:
+    outcomes = executor.run(_worklist(open_pieces(found, config), directory, config))
+    opened = sort_out(found, outcomes)
+    record.note(inputs=_fingerprint(opened), opened_seconds=record.elapsed)
+    for other in opened.others:
+        reporter.say(f"{other.name}: {other.kind}, not measured as sky ({other.note})")
+    for failure in opened.failures:
+        reporter.failed(failure)
+    tally = Tally(opened.images, config)
+    state = "finished"
+    try:
+        if execution.strict and opened.failures:
+            raise _StrictError
+        _measure(executor, tally, directory, config, execution, record, reporter)
+    except _StrictError:
+        state = "stopped"
+    failures = opened.failures + tally.failures
+    _finish(state, opened, tally, failures, directory, record, reporter)
+    if not any(t.measured for t in tally.images.values()):
+        return NOTHING_MEASURED
+    return SOME_FAILED if failures else OK
+
+
+def _measure(
+    executor: Executor,
+    tally: Tally,
+    directory: RunDirectory,
+    config: Config,
+    execution: Execution,
+    record: Record,
+    reporter: Reporter,
+) -> None:
+    pieces = [noise_piece(t.image, config) for t in tally.images.values()]
+    for outcome in executor.run(_worklist(pieces, directory, config)):
+        ended = tally.add(outcome)
+        if outcome.failure is not None:
+            reporter.failed(outcome.failure)
+            if execution.strict:
+                raise _StrictError
+        if ended is not None:
+            reporter.image_ended(ended)
+        reporter.update(tally)
+        record.update(tally)
+
+
+def _finish(
+    state: str,
+    opened: Opened,
+    tally: Tally,
+    failures: list[Failure],
+    directory: RunDirectory,
+    record: Record,
+    reporter: Reporter,
+) -> None:
+    """Write catalogue and records, and tell the user what there is."""
+    record.update(tally)
+    record.note(measured_seconds=record.elapsed)
+    rows, where = write_catalogue(directory, [t.image for t in tally.images.values()])
+    directory.write_failures(failures)
+    record.note(
+        catalogue_rows=rows,
+        not_measured=[asdict(other) for other in opened.others],
+        failures=len(failures),
+    )
+    record.end(state)
+    good = sum(t.good for t in tally.images.values())
+    measured = sum(t.measured for t in tally.images.values())
+    reporter.conclude(
+        f"{tally.rows} sources ({good} good) from {measured} images in {record.elapsed:.1f} s"
+    )
+    reporter.conclude(f"Catalogue: {rows} rows in {where}")
+    if failures:
+        reporter.conclude(
+            f"{len(failures)} failed, see {directory.failures_path}; submitting again retries them"
+        )

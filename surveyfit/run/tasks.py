@@ -1,0 +1,196 @@
+"""What a worker does with one piece. The plain loop and the cluster both call `execute`.
+
+Here `sky` and `fit` meet: pixels are read and cut by the one, fitted by the other. A task returns
+a small outcome, never arrays and never an exception: its data are on disk when it returns, and
+its receipt was written after them.
+"""
+
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surveyfit.errors import InputError
+from surveyfit.run.config import Config
+from surveyfit.run.directory import RunDirectory
+from surveyfit.run.measure import measure_group
+from surveyfit.run.pieces import Failure, Outcome, Piece, Stage
+from surveyfit.schema import COLUMNS, GOOD
+from surveyfit.sky.background import NoiseGrid, measure_grid
+from surveyfit.sky.box import Box
+from surveyfit.sky.companion import Companions
+from surveyfit.sky.cutouts import Plane, cut
+from surveyfit.sky.detect import detect
+from surveyfit.sky.header import Beam
+from surveyfit.sky.image import scan_file
+from surveyfit.sky.kernel import FWHM_TO_SIGMA
+from surveyfit.sky.parts import write_part
+from surveyfit.sky.reader import ImageReader
+from surveyfit.sky.store import read_cutouts, read_grid, write_cutouts, write_grid
+
+
+def execute(piece: Piece, run: str, config: Config) -> Outcome:
+    """Do one piece and commit it; whatever goes wrong becomes a failure with a reason."""
+    directory = RunDirectory(Path(run))
+    started = time.monotonic()
+    try:
+        result = _WORK[piece.stage](piece, directory, config)
+        outcome = Outcome(piece, result, time.monotonic() - started)
+        directory.write_receipt(outcome)
+    except InputError as error:
+        failure = _failure(piece, error.what, error.remedy)
+        return Outcome(piece, {}, time.monotonic() - started, failure)
+    except Exception as error:
+        # One bad piece must not end the run: it is reported with its reason.
+        words = " ".join(str(error).split()) or "no further words"
+        failure = _failure(
+            piece,
+            f"unexpected {type(error).__name__}: {words}",
+            "submit again with --verbose, and report what it prints",
+        )
+        return Outcome(piece, {}, time.monotonic() - started, failure)
+    return outcome
+
+
+def _failure(piece: Piece, reason: str, remedy: str) -> Failure:
+    """Make a failure of the exception being handled; the name stands once, in front."""
+    bare = reason.removeprefix(piece.name).lstrip(": ")
+    return Failure(piece.name, piece.label, piece.stage, bare, remedy, traceback.format_exc())
+
+
+def open_file(piece: Piece, directory: RunDirectory, config: Config) -> dict[str, Any]:
+    """List the images of a file."""
+    assert piece.found is not None
+    contents = scan_file(piece.found, hdu=config.hdu, plane=config.plane)
+    return {
+        "path": contents.path,
+        "digest": contents.digest,
+        "images": [asdict(image) for image in contents.images],
+        "others": [asdict(other) for other in contents.others],
+    }
+
+
+@contextmanager
+def opened(piece: Piece, config: Config) -> Iterator[ImageReader]:
+    """Open the image of a piece with its companions; the configuration overrides its header."""
+    assert piece.image is not None
+    beam = Beam(*config.beam) if config.beam is not None else None
+    with ImageReader(piece.image, companions(config)) as image:
+        facts = image.facts
+        image.facts = replace(
+            facts,
+            gain=config.gain or facts.gain,
+            saturate=config.saturate or facts.saturate,
+            zeropoint=facts.zeropoint if config.zeropoint is None else config.zeropoint,
+            beam=beam or facts.beam,
+        )
+        yield image
+
+
+def companions(config: Config) -> Companions:
+    """Return the companion images that the configuration names."""
+    return Companions(
+        noise=config.noise,
+        background=config.background,
+        mask=config.mask,
+        noise_type=config.noise_type,
+        mask_bits=config.mask_bits,
+    )
+
+
+def measure_noise(piece: Piece, directory: RunDirectory, config: Config) -> dict[str, Any]:
+    """Measure the background and noise grid of an image."""
+    assert piece.image is not None
+    with opened(piece, config) as image:
+        facts = image.facts
+        grid = measure_grid(
+            image.read, piece.image.shape, cell=config.cell, filter_fwhm=config.filter_fwhm
+        )
+    write_grid(directory.stores.noise, piece.image.key, grid)
+    return {
+        "image": asdict(piece.image),
+        "facts": asdict(facts),
+        "noise": float(np.median(grid.noise)),
+        "background": float(np.median(grid.background)),
+        "filter_factor": grid.filter_factor,
+    }
+
+
+def cut_tile(piece: Piece, directory: RunDirectory, config: Config) -> dict[str, Any]:
+    """Find the sources of a tile and store their cutouts."""
+    assert piece.image is not None
+    assert piece.tile is not None
+    grid = read_grid(directory.stores.noise, piece.image.key)
+    plane = _plane(piece, piece.tile.halo, grid, config)
+    found = detect(
+        plane.subtracted,
+        plane.noise,
+        plane.pixels.mask,
+        thresh=config.thresh,
+        filter_factor=grid.filter_factor,
+        filter_fwhm=config.filter_fwhm,
+    )
+    groups = cut(plane, found, piece.tile.core, config.filter_fwhm * FWHM_TO_SIGMA)
+    store = directory.stores.cutouts
+    return {"cutouts": write_cutouts(store, piece.image.key, piece.tile.label, groups)}
+
+
+def _plane(piece: Piece, box: Box, grid: NoiseGrid, config: Config) -> Plane:
+    """Read a box with its background and noise: the user's images where given, else the grid."""
+    assert piece.image is not None
+    with opened(piece, config) as image:
+        pixels = image.read(box)
+    background, noise = grid.maps(box)
+    return Plane(
+        box=box,
+        image_shape=piece.image.shape,
+        pixels=pixels,
+        background=background if pixels.background is None else pixels.background,
+        noise=noise if pixels.noise is None else pixels.noise,
+    )
+
+
+def fit_tile(piece: Piece, directory: RunDirectory, config: Config) -> dict[str, Any]:
+    """Fit the cutouts of a tile and write its part of the catalogue."""
+    assert piece.image is not None
+    assert piece.tile is not None
+    grid = read_grid(directory.stores.noise, piece.image.key)
+    groups = read_cutouts(directory.stores.cutouts, piece.image.key, piece.tile.label)
+    with opened(piece, config) as image:
+        measured = [
+            measure_group(group, piece.image, piece.tile, image, grid, config) for group in groups
+        ]
+        unit = image.facts.unit
+    columns = _joined(measured)
+    digest = write_part(directory.part_path(piece), columns, unit)
+    flags = columns["flags"]
+    return {
+        "rows": len(flags),
+        "good": int(np.count_nonzero((flags & GOOD) == 0)),
+        "part": directory.part_path(piece).name,
+        "sha256": digest,
+    }
+
+
+def _joined(measured: list[dict[str, Any]]) -> dict[str, Any]:
+    """Join the groups of a tile and order the rows by peak pixel, whatever their cutout side."""
+    if not measured:
+        empty: dict[str, Any] = {"str": np.zeros(0, str), "int32": np.zeros(0, np.int32)}
+        empty |= {"int64": np.zeros(0, np.int64), "float64": np.zeros(0)}
+        return {c.name: empty[c.base] for c in COLUMNS if not c.length}
+    joined = {name: np.concatenate([m[name] for m in measured]) for name in measured[0]}
+    order = np.lexsort((joined.pop("peak_x"), joined.pop("peak_y")))
+    return {name: values[order] for name, values in joined.items()}
+
+
+_WORK: dict[Stage, Callable[[Piece, RunDirectory, Config], dict[str, Any]]] = {
+    Stage.OPEN: open_file,
+    Stage.NOISE: measure_noise,
+    Stage.CUT: cut_tile,
+    Stage.FIT: fit_tile,
+}

@@ -1,0 +1,231 @@
+"""Background and noise of an image on a grid of cells anchored at pixel (0, 0).
+
+Every cell is measured by itself (sep's clipped mode and deviation), so the grid is the
+same however the image is later cut into tiles. Beside the two maps stand two properties of
+the noise as a whole: what the detection filter makes of it, and the shape of its distribution.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sep
+from numpy.typing import NDArray
+from scipy.interpolate import RectBivariateSpline
+from scipy.ndimage import convolve, distance_transform_edt
+from scipy.stats import norm
+
+from surveyfit.errors import InputError
+from surveyfit.sky.box import Box
+from surveyfit.sky.kernel import detection_kernel
+from surveyfit.sky.reader import Pixels
+
+MIN_GOOD_SHARE = 0.3
+"""A cell with a smaller share of usable pixels takes its values from its neighbours."""
+
+SAMPLED_CELLS = 256
+"""Cells, evenly spread, from which the noise distribution and the filter factor are measured."""
+
+SOURCE_FREE_LIMIT = 3.0
+"""Pixels whose smoothed value exceeds this many sigmas are taken to hold a source."""
+
+MIN_SAMPLE = 1000
+"""With fewer source-free pixels the noise distribution is taken to be Gaussian."""
+
+N_QUANTILES = 64
+"""Nodes that represent the noise distribution; enough to place its tails at 1 in 128."""
+
+
+@dataclass(frozen=True)
+class NoiseGrid:
+    """What was measured of an image's sky.
+
+    Attributes
+    ----------
+    background, noise : array (cells_y, cells_x)
+        Level and 1-sigma pixel noise of each cell, image units.
+    centres_y, centres_x : array
+        Pixel coordinates of the cell centres.
+    filter_factor : float
+        Noise of the filtered image over the noise of the image; depends on pixel correlation.
+    quantiles : array (N_QUANTILES,)
+        Quantiles of (pixel - background) / noise over source-free pixels.
+    """
+
+    background: NDArray[np.float64]
+    noise: NDArray[np.float64]
+    centres_y: NDArray[np.float64]
+    centres_x: NDArray[np.float64]
+    filter_factor: float
+    quantiles: NDArray[np.float64]
+
+    def maps(self, box: Box) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Background and noise of every pixel of a box, image units, bilinear between cells."""
+        y, x = np.arange(box.y0, box.y1), np.arange(box.x0, box.x1)
+        return self._interpolate(self.background, y, x), self._interpolate(self.noise, y, x)
+
+    def _interpolate(
+        self, values: NDArray[np.float64], y: NDArray[np.int_], x: NDArray[np.int_]
+    ) -> NDArray[np.float32]:
+        spline = RectBivariateSpline(
+            *_at_least_two(values, self.centres_y, self.centres_x), kx=1, ky=1
+        )
+        return np.asarray(spline(y, x), np.float32)
+
+
+def _at_least_two(
+    values: NDArray[np.float64], y: NDArray[np.float64], x: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Repeat a single row or column of nodes, since a spline needs two."""
+    if y.size == 1:
+        y, values = np.array([y[0], y[0] + 1]), np.repeat(values, 2, axis=0)
+    if x.size == 1:
+        x, values = np.array([x[0], x[0] + 1]), np.repeat(values, 2, axis=1)
+    return y, x, values
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One measured cell; the last two are None unless it was sampled and clean."""
+
+    background: float
+    noise: float
+    filtered_noise: float | None = None
+    scaled: NDArray[np.float32] | None = None
+
+
+def measure_grid(
+    read: Callable[[Box], Pixels], shape: tuple[int, int], *, cell: int, filter_fwhm: float
+) -> NoiseGrid:
+    """Measure background and noise of an image, a row of cells at a time.
+
+    Parameters
+    ----------
+    read : callable
+        Returns the `Pixels` of a box.
+    shape : (ny, nx)
+    cell : int
+        Side of a cell in pixels.
+    filter_fwhm : float
+        Full width at half maximum of the detection filter, in pixels.
+
+    Raises
+    ------
+    InputError
+        If the image has no usable pixel or only one value (without the image's name in front).
+    """
+    edges_y, edges_x = _edges(shape[0], cell), _edges(shape[1], cell)
+    n_y, n_x = len(edges_y) - 1, len(edges_x) - 1
+    stride = max(1, n_y * n_x // SAMPLED_CELLS)
+    kernel = detection_kernel(filter_fwhm)
+    cells: list[_Cell] = []
+    usable = 0
+    for row in range(n_y):
+        pixels = read(Box(edges_y[row], edges_y[row + 1], 0, shape[1]))
+        usable += int(np.count_nonzero(~pixels.mask))
+        for column in range(n_x):
+            part = _columns(pixels, edges_x[column], edges_x[column + 1])
+            sampled = (row * n_x + column) % stride == 0
+            cells.append(_measure_cell(part, cell * cell, kernel if sampled else None))
+    background = np.array([c.background for c in cells]).reshape(n_y, n_x)
+    noise = np.array([c.noise for c in cells]).reshape(n_y, n_x)
+    if not np.isfinite(noise).any():
+        raise _nothing_to_measure(usable)
+    return NoiseGrid(
+        background=_smooth(background),
+        noise=_smooth(noise),
+        centres_y=_centres(edges_y),
+        centres_x=_centres(edges_x),
+        filter_factor=_filter_factor(cells, kernel),
+        quantiles=_quantiles(cells),
+    )
+
+
+def _nothing_to_measure(usable: int) -> InputError:
+    if usable == 0:
+        return InputError(
+            "no usable pixel: all are NaN, blank or masked", "check the file and its mask"
+        )
+    return InputError(
+        "no noise: the usable pixels are constant or too few", "this is no image of the sky"
+    )
+
+
+def _edges(length: int, cell: int) -> list[int]:
+    """Cell edges from pixel 0; a last cell under half a side joins the one before it.
+
+    >>> _edges(200, 64)
+    [0, 64, 128, 200]
+    """
+    edges = [*range(0, length, cell), length]
+    if len(edges) > 2 and edges[-1] - edges[-2] < cell / 2:
+        del edges[-2]
+    return edges
+
+
+def _centres(edges: list[int]) -> NDArray[np.float64]:
+    bounds = np.array(edges, float)
+    return (bounds[:-1] + bounds[1:] - 1) / 2
+
+
+def _columns(pixels: Pixels, x0: int, x1: int) -> Pixels:
+    strips: list[Any] = [None if a is None else np.ascontiguousarray(a[:, x0:x1]) for a in pixels]
+    return Pixels(*strips)
+
+
+def _clipped(
+    data: NDArray[np.float32], mask: NDArray[np.bool_] | None = None
+) -> tuple[float, float]:
+    """Clipped mode and standard deviation of one cell, by sep."""
+    height, width = data.shape
+    stats = sep.Background(data, mask=mask, bw=width, bh=height, fw=1, fh=1)
+    return stats.globalback, stats.globalrms
+
+
+def _measure_cell(pixels: Pixels, full_area: int, kernel: NDArray[np.float32] | None) -> _Cell:
+    data, mask = pixels.data, pixels.mask | pixels.saturated
+    good = data[~mask]
+    needed = MIN_GOOD_SHARE * min(full_area, data.size)
+    if good.size < max(needed, 2) or good.min() == good.max():
+        return _Cell(np.nan, np.nan)
+    background, noise = _clipped(data, mask)
+    if noise <= 0:
+        return _Cell(np.nan, np.nan)
+    if kernel is None:
+        return _Cell(background, noise)
+    level = background if pixels.background is None else pixels.background
+    sigma = noise if pixels.noise is None else pixels.noise
+    scaled = np.where(mask, 0, (data - level) / sigma).astype(np.float32)
+    smooth = convolve(scaled, kernel)
+    _, filtered_noise = _clipped(smooth, mask)
+    free = ~mask & (np.abs(smooth) < SOURCE_FREE_LIMIT * filtered_noise)
+    clean = np.count_nonzero(mask) < 0.05 * mask.size
+    return _Cell(background, noise, filtered_noise if clean else None, scaled[free])
+
+
+def _filter_factor(cells: list[_Cell], kernel: NDArray[np.float32]) -> float:
+    """Median over the clean cells; without any, the value for independent pixels."""
+    factors = [c.filtered_noise for c in cells if c.filtered_noise is not None]
+    return float(np.median(factors)) if factors else float(np.sqrt(np.sum(kernel**2)))
+
+
+def _quantiles(cells: list[_Cell]) -> NDArray[np.float64]:
+    """Quantiles at the middle of N_QUANTILES equal shares; of a Gaussian if too few pixels."""
+    shares = (np.arange(N_QUANTILES) + 0.5) / N_QUANTILES
+    samples = [c.scaled for c in cells if c.scaled is not None]
+    if sum(s.size for s in samples) < MIN_SAMPLE:
+        return np.asarray(norm.ppf(shares))
+    return np.quantile(np.concatenate(samples).astype(np.float64), shares)
+
+
+def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fill empty cells from the nearest one, then take the median of 3 x 3 cells."""
+    empty = ~np.isfinite(values)
+    if empty.any():
+        nearest = distance_transform_edt(empty, return_distances=False, return_indices=True)
+        values = values[tuple(nearest)]
+    padded = np.pad(values, 1, mode="edge")
+    height, width = values.shape
+    stack = [padded[i : i + height, j : j + width] for i in range(3) for j in range(3)]
+    return np.median(stack, axis=0)

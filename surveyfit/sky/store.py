@@ -1,0 +1,109 @@
+"""The zarr stores of a run: cutouts by image, tile and side; noise grids by image.
+
+One writer a tile, whole shards, crc32c as the last codec so that a flipped bit is noticed,
+NaN as fill value and empty chunks written so that a lost chunk is not read as zeros.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import Crc32cCodec, ZstdCodec
+
+from surveyfit.sky.background import NoiseGrid
+from surveyfit.sky.cutouts import SIDES, SOURCE_FIELDS, CutoutGroup, Sources
+
+CHUNK = 256
+"""Cutouts an inner chunk: 1 MiB at a side of 32."""
+
+_LAYOUT = {
+    "pixels": "(n, side, side) float32, image units, y before x; NaN = not used. The variation of "
+    "the background map across the cutout is removed, its level at the peak pixel is left in",
+    "noise": "(n, side, side) 1-sigma noise of each pixel; only where a noise image was given",
+    "sources": "(n, fields) what was known before the fit; the names are in 'fields'. x, y, amp, "
+    "sigma, rho, diff, bkg are the fit's start, x and y from the cutout's first pixel",
+}
+
+
+@dataclass(frozen=True)
+class RunStores:
+    """Paths of the zarr stores of a run."""
+
+    cutouts: Path
+    noise: Path
+
+    @classmethod
+    def of(cls, run: Path) -> "RunStores":
+        """Return the stores of a run directory."""
+        return cls(run / "cutouts.zarr", run / "noise.zarr")
+
+    def create(self) -> None:
+        """Make both root groups, before any worker starts; existing ones are kept."""
+        zarr.open_group(self.cutouts, mode="a").attrs.update(
+            {"layout": "IMAGE/TILE/SIDE/pixels", "arrays": _LAYOUT}
+        )
+        zarr.open_group(self.noise, mode="a").attrs.update({"layout": "IMAGE/{background,noise}"})
+
+
+def write_cutouts(store: Path, image: str, tile: str, groups: list[CutoutGroup]) -> dict[int, int]:
+    """Write all cutouts of a tile, replacing what an earlier attempt left; counts by side."""
+    node = zarr.open_group(store, path=f"{image}/{tile}", mode="w")
+    for group in groups:
+        side = node.create_group(str(group.side), attributes={"fields": list(SOURCE_FIELDS)})
+        _write(side, "pixels", group.pixels)
+        if group.noise is not None:
+            _write(side, "noise", group.noise)
+        _write(side, "sources", group.sources.to_array())
+    return {group.side: len(group.pixels) for group in groups}
+
+
+def _write(node: zarr.Group, name: str, values: NDArray[Any]) -> None:
+    n = len(values)
+    chunk = min(n, CHUNK)
+    array = node.create_array(
+        name,
+        shape=values.shape,
+        dtype=values.dtype,
+        chunks=(chunk, *values.shape[1:]),
+        shards=(-(-n // chunk) * chunk, *values.shape[1:]),
+        compressors=[ZstdCodec(level=1), Crc32cCodec()],
+        fill_value=np.nan,
+        config={"write_empty_chunks": True},
+    )
+    array[...] = values
+
+
+def read_cutouts(store: Path, image: str, tile: str) -> list[CutoutGroup]:
+    """Read back all cutouts of a tile, smallest side first."""
+    node = zarr.open_group(store, path=f"{image}/{tile}", mode="r")
+    return [_read_side(node[str(side)], side) for side in SIDES if str(side) in node]
+
+
+def _read_side(node: Any, side: int) -> CutoutGroup:
+    return CutoutGroup(
+        side=side,
+        pixels=node["pixels"][...],
+        noise=node["noise"][...] if "noise" in node else None,
+        sources=Sources.from_array(node["sources"][...]),
+    )
+
+
+def write_grid(store: Path, image: str, grid: NoiseGrid) -> None:
+    """Write what was measured of an image's noise."""
+    node = zarr.open_group(store, path=image, mode="w")
+    for name, value in asdict(grid).items():
+        if isinstance(value, np.ndarray):
+            node.create_array(name, data=value)
+        else:
+            node.attrs[name] = value
+
+
+def read_grid(store: Path, image: str) -> NoiseGrid:
+    """Read back what `write_grid` wrote."""
+    node = zarr.open_group(store, path=image, mode="r")
+    arrays = {name: np.asarray(array[...]) for name, array in node.arrays()}
+    factor: Any = node.attrs["filter_factor"]
+    return NoiseGrid(**arrays, filter_factor=float(factor))
