@@ -156,7 +156,7 @@ def _data_length(header: fits.Header, index: int, name: str) -> int:
         shape = shape[:-1]
     pixels = math.prod(shape) if shape else 0
     bitpix, extra, groups = header["BITPIX"], header.get("PCOUNT", 0), header.get("GCOUNT", 1)
-    numbers = (*shape, abs(bitpix), extra, groups)
+    numbers = (header["NAXIS"], *shape, abs(bitpix), extra, groups)
     if bitpix not in PIXEL_TYPES or not all(type(n) is int and n >= 0 for n in numbers):
         raise InputError(f"{name}: pixel type or size of HDU {index} makes no sense", REMEDY)
     return abs(bitpix) // 8 * groups * (extra + pixels)

@@ -1,5 +1,6 @@
 """The pixels of one plane of one HDU, read box by box."""
 
+from contextlib import ExitStack
 from types import TracebackType
 
 import numpy as np
@@ -25,14 +26,18 @@ class PlaneReader:
         self.image = image
 
     def __enter__(self) -> "PlaneReader":
-        with readable(self.image.name):
-            self._whole_rows = is_gzip(self.image.path)
-            self.hdus = fits.open(self.image.path, memmap=False, do_not_scale_image_data=True)
+        with readable(self.image.name), ExitStack() as stack:
+            file = stack.enter_context(open(self.image.path, "rb"))
+            self.hdus = stack.enter_context(
+                fits.open(file, memmap=False, do_not_scale_image_data=True)
+            )
             self._hdu = self.hdus[self.image.hdu]
             self.header = merge_headers(self.hdus[0].header, self._hdu.header)
+            self._whole_rows = is_gzip(self.image.path)
             self._scale = float(self._hdu.header.get("BSCALE", 1))
             self._zero = float(self._hdu.header.get("BZERO", 0))
             self._blank = _blank(self._hdu.header)
+            self._open = stack.pop_all()
         return self
 
     def __exit__(
@@ -41,7 +46,7 @@ class PlaneReader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.hdus.close()
+        self._open.close()
 
     def read(self, box: Box) -> np.ndarray:
         """Return the pixels of a box, (rows, columns), native and scaled, NaN where blank.
@@ -67,8 +72,6 @@ class PlaneReader:
 
 
 def _blank(header: fits.Header) -> int | None:
-    """Pixel value that means no data; compressed images may call it ZBLANK. Integers only."""
-    if header["BITPIX"] < 0:
-        return None
+    """Pixel value that means no data; the standard allows it for integers only."""
     blank = card(header, "BLANK")
-    return blank if isinstance(blank, int) else card(header, "ZBLANK")
+    return blank if isinstance(blank, int) and header["BITPIX"] > 0 else None
