@@ -174,7 +174,7 @@ def _fit(chunk: Cutouts, settings: FitSettings, table: LogLaw) -> FitResult:
     with jax.enable_x64(settings.dtype == "float64"):
         block, size = _block_and_size(settings)
         solution = jax.device_get(fit_chunk(_filled(source, size), _recipe(settings), table, block))
-    solution = Solution(*(np.asarray(a[: len(units.noise)], np.float64) for a in solution))
+    solution = Solution(*(np.asarray(a[: len(units.unit)], np.float64) for a in solution))
     return _finish(source, units, solution, settings)
 
 
@@ -205,13 +205,13 @@ def _finish(source: Source, units: Units, solution: Solution, settings: FitSetti
     """Turn the solutions into covariances, quality numbers and image units."""
     crb, condition = inverse(solution.hessian)
     seen = quality(source, solution, settings.gamma, settings.model_error)
-    scale = settings.gamma * pixel_scale(1.0, solution.scale_amp, settings.model_error)
+    scale = pixel_scale(source.local_noise, solution.scale_amp, settings.model_error)
     result = FitResult(
         params=params_in_image_units(solution.params, units),
         cov=covariance_in_image_units(sandwich(solution.curvature, solution.score_variance), units),
         cov_crb=covariance_in_image_units(crb, units),
-        gamma=scale * units.noise,
-        nll=solution.loss + seen.log_scale + seen.n_pix * np.log(np.pi * units.noise),
+        gamma=settings.gamma * scale * units.unit,
+        nll=solution.loss + seen.log_scale + seen.n_pix * np.log(np.pi * units.unit),
         gof=seen.gof,
         resid_max=seen.resid_max,
         grad_norm=solution.distance,

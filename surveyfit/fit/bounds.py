@@ -11,9 +11,6 @@ SMALLEST_SIGMA = 0.3
 SMALLEST_AMP = 0.01
 """Of the local noise. The amplitude is positive inside (its logarithm is fitted); this is zero."""
 
-SMALLEST_START_AMP = 1.0
-"""Of the local noise: where a start that is not positive is put."""
-
 
 def largest_sigma(side: int) -> float:
     """Return the largest sigma in a cutout of ``side`` pixels; wider is background."""
@@ -21,11 +18,11 @@ def largest_sigma(side: int) -> float:
 
 
 def box(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return lower and upper bounds (7,) of x0, y0 (from the first pixel), log amp, log sigma, ...
+    """Return lower and upper bounds (7,) of the internal parameters, but for the amplitude.
 
-    Amplitudes are in units of the local noise. The centre stays within the pixels.
+    The centre, counted from the first pixel, stays within the pixels.
     """
     free = np.inf
-    lower = [-0.5, -0.5, np.log(SMALLEST_AMP), np.log(SMALLEST_SIGMA), -free, -free, -free]
+    lower = [-0.5, -0.5, -free, np.log(SMALLEST_SIGMA), -free, -free, -free]
     upper = [side - 0.5, side - 0.5, free, np.log(largest_sigma(side)), free, free, free]
     return np.array(lower), np.array(upper)

@@ -35,7 +35,8 @@ ROUNDING_SLACK = 16.0
 AT_BOUND_SLACK = 1e-4
 """A parameter this near to its bound counts as having reached it (projection rounds)."""
 
-RHO, DIFF = 4, 5
+AMP, RHO, DIFF = 2, 4, 5
+"""Places of the parameters whose bounds are special."""
 
 
 class Derivatives(NamedTuple):
@@ -136,7 +137,8 @@ def judge(state: State, new: Derivatives) -> State:
 def propose(state: State, limits: Limits, tolerance: jax.Array, max_iterations: jax.Array) -> State:
     """Choose the next trial from the derivatives at the best point, or end the fit."""
     normals = active_normals(state.params, state.derivatives.gradient, limits)
-    step, distance = direction(state.derivatives, state.damping, normals)
+    found = bent(state.params, state.derivatives, normals)
+    step, distance = direction(found, state.damping, normals)
     cap = jnp.min(limits.largest_step / jnp.maximum(jnp.abs(step), jnp.finfo(step.dtype).tiny))
     trial = project(state.params + jnp.minimum(cap, 1.0) * step, limits)
 
@@ -145,7 +147,13 @@ def propose(state: State, limits: Limits, tolerance: jax.Array, max_iterations: 
     bad_end = jnp.where(at_bound, FitStatus.AT_BOUND, FitStatus.STALLED)
     failed = ~(jnp.isfinite(state.derivatives.value) & jnp.isfinite(distance))
     status = jnp.select(
-        [failed, distance < tolerance, state.damping > MAX_DAMPING, state.n_iter >= max_iterations],
+        [
+            failed,
+            # Without an amplitude no other parameter means anything.
+            (distance < tolerance) | (normals[AMP, AMP] != 0.0),
+            state.damping > MAX_DAMPING,
+            state.n_iter >= max_iterations,
+        ],
         [FitStatus.NOT_FINITE, good_end, bad_end, FitStatus.MAX_ITERATIONS],
         RUNNING,
     )
@@ -155,6 +163,22 @@ def propose(state: State, limits: Limits, tolerance: jax.Array, max_iterations: 
         distance=distance,
         n_iter=state.n_iter + (status == RUNNING),
         status=status,
+    )
+
+
+def bent(params: jax.Array, derivatives: Derivatives, normals: jax.Array) -> Derivatives:
+    """Return the derivatives along the bound of ellipticity, where that is active.
+
+    A step along the circle e = const leaves the tangent by (its length)^2 / (2 e), against the
+    gradient's outward part; that adds a curvature without which the steps along it zigzag.
+    """
+    active = jnp.any(normals[-1] != 0.0)
+    rho, diff, gradient = params[RHO], params[DIFF], derivatives.gradient
+    e2 = jnp.where(active, diff**2 + 0.25 * rho**2, 1.0)
+    push = jnp.where(active, -(rho * gradient[RHO] + diff * gradient[DIFF]) / e2, 0.0)
+    added = jnp.diag(jnp.zeros_like(params).at[RHO].set(0.25 * push).at[DIFF].set(push))
+    return derivatives._replace(
+        hessian=derivatives.hessian + added, positive=derivatives.positive + added
     )
 
 

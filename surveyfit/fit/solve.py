@@ -1,8 +1,8 @@
 """The fit of one source, and of a chunk of sources at once.
 
 One source means: Newton at a fixed scale of the likelihood, then the same again from where it
-ended, with the scale that the fitted amplitude asks for. Everything is in units of the local noise
-and in pixels from near the source, so that single precision is enough.
+ended, with the scale that the fitted amplitude asks for. Everything is in the units of
+`surveyfit.fit.units`, in which single precision is enough.
 """
 
 from functools import partial
@@ -34,26 +34,28 @@ LARGEST_STEP = (0.5, 0.5, 1.0, 0.5, 0.3, 0.3, float("inf"))
 
 
 class Source(NamedTuple):
-    """One source as it is fitted: units of the local noise, pixels from ``origin``.
+    """One source as it is fitted, in the units of `surveyfit.fit.units`.
 
     Attributes
     ----------
     data : array (side, side)
         Pixels less the starting background; zero where not used.
     noise : array (side, side)
-        Noise relative to the local noise; one where not used.
+        1-sigma noise of each pixel; one where not used.
     used : array (side, side) of bool
+    local_noise : array ()
     origin : array (2,)
         Column and row, in the cutout, of the zero of the coordinates: whole numbers.
     start, lower, upper : array (7,)
         Starting point and bounds of the internal parameters.
     electrons : array ()
-        Electrons per local noise; infinite where the gain is unknown.
+        Electrons per unit; infinite where the gain is unknown.
     """
 
     data: Array
     noise: Array
     used: Array
+    local_noise: Array
     origin: Array
     start: Array
     lower: Array
@@ -134,7 +136,7 @@ def settle(source: Source, recipe: Recipe) -> tuple[State, jax.Array]:
     first = first._replace(status=jnp.where(enough, first.status, int(FitStatus.NO_DATA)))
 
     def scale_of(amp: jax.Array) -> jax.Array:
-        return pixel_scale(1.0, amp, recipe.model_error)
+        return pixel_scale(source.local_noise, amp, recipe.model_error)
 
     def unsettled(carry: tuple[State, jax.Array, jax.Array]) -> jax.Array:
         state, scale_amp, rounds = carry
@@ -150,7 +152,7 @@ def settle(source: Source, recipe: Recipe) -> tuple[State, jax.Array]:
             partial(derivatives, pixels=pixels_at(source, amp, recipe)),
             state.params,
             limits_of(source),
-            tolerance_at(recipe.gamma * scale_of(amp)),
+            tolerance_at(recipe.gamma * scale_of(amp) / source.local_noise),
             state.n_iter,
             recipe.max_iterations,
         )

@@ -1,15 +1,18 @@
 """From image units to the units of the fit, and back.
 
 Some images have values of 1e-12, whose squares single precision cannot hold. Inside the fit a
-value is its difference from the starting background in units of the local noise, and a position is
-counted from the whole pixel nearest to the start. Both ways run in float64.
+value is its difference from the starting background in units of the starting amplitude (at least
+of the local noise), and a position is counted from the whole pixel nearest to the start: so the
+logarithm of the amplitude and the position stay near zero, where single precision is finest. (In
+units of the noise, log(amp) of a source of S/N 1e5 is known to a tenth of its error only.) Both
+ways run in float64.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from surveyfit.fit.bounds import SMALLEST_SIGMA, SMALLEST_START_AMP, box
+from surveyfit.fit.bounds import SMALLEST_AMP, SMALLEST_SIGMA, box
 from surveyfit.fit.objective import AMP, SIGMA
 from surveyfit.fit.solve import Source
 
@@ -19,12 +22,12 @@ class Units(NamedTuple):
 
     Attributes
     ----------
-    noise : array (n,)
-        The local noise in image units.
+    unit : array (n,)
+        The unit of pixel values, in image units.
     offset, factor : array (n, 7)
     """
 
-    noise: np.ndarray
+    unit: np.ndarray
     offset: np.ndarray
     factor: np.ndarray
 
@@ -57,35 +60,39 @@ def to_source(
     pixels, noise, start, gain = (np.asarray(a, np.float64) for a in (pixels, noise, start, gain))
     n, side = pixels.shape[:2]
     local = local_noise(noise)
-    level, unit = start[:, 6, None, None], local[:, None, None]
-    relative = np.broadcast_to(noise.reshape(n, *noise.shape[1:] or (1, 1)) / unit, pixels.shape)
+    unit = np.where(start[:, AMP] > local, start[:, AMP], local)
+    maps = noise.reshape(n, *noise.shape[1:] or (1, 1)) / unit[:, None, None]
+    relative = np.broadcast_to(maps, pixels.shape)
+    residual = (pixels - start[:, 6, None, None]) / unit[:, None, None]
     used = np.isfinite(pixels) & np.isfinite(relative) & (relative > 0)
     origin = np.clip(np.nan_to_num(np.rint(start[:, :2])), 0, side - 1)
 
     offset, factor = np.zeros((n, 7)), np.ones((n, 7))
     offset[:, :2], offset[:, 6] = origin, start[:, 6]
-    factor[:, 2] = factor[:, 6] = local
+    factor[:, 2] = factor[:, 6] = unit
     lower, upper = (np.tile(bound, (n, 1)) for bound in box(side))
     for bound in (lower, upper):
         bound[:, :2] -= origin
+    lower[:, AMP] = np.log(SMALLEST_AMP * local / unit)
     source = Source(
-        data=np.where(used, (pixels - level) / unit, 0.0).astype(dtype),
+        data=np.where(used, residual, 0.0).astype(dtype),
         noise=np.where(used, relative, 1.0).astype(dtype),
         used=used,
+        local_noise=(local / unit).astype(dtype),
         origin=origin.astype(dtype),
         start=_internal((start - offset) / factor).astype(dtype),
         lower=lower.astype(dtype),
         upper=upper.astype(dtype),
-        electrons=np.where(gain > 0, gain * local, np.inf).astype(dtype),
+        electrons=np.where(gain > 0, gain * unit, np.inf).astype(dtype),
     )
-    return source, Units(local, offset, factor)
+    return source, Units(unit, offset, factor)
 
 
 def _internal(start: np.ndarray) -> np.ndarray:
-    """Return internal parameters (n, 7) for linear ones; an amplitude must start positive."""
+    """Return internal parameters (n, 7) for linear ones; amplitudes not positive start at one."""
     out = start.copy()
     amp = start[:, AMP]
-    out[:, AMP] = np.log(np.where(amp <= 0, SMALLEST_START_AMP, amp))
+    out[:, AMP] = np.log(np.where(amp <= 0, 1.0, amp))
     out[:, SIGMA] = np.log(np.maximum(start[:, SIGMA], SMALLEST_SIGMA))
     return out
 
