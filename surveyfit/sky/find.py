@@ -85,7 +85,7 @@ def _expand(argument: str) -> Iterator[Found]:
 
 def _is_image_or_folder(path: Path) -> bool:
     """Whether ``path`` is to be taken itself; otherwise it is a text file that lists others."""
-    if path.is_dir() or has_fits_ending(path.name):
+    if os.path.isdir(path) or has_fits_ending(path.name):
         return True
     try:
         with path.open("rb") as file:
@@ -96,7 +96,7 @@ def _is_image_or_folder(path: Path) -> bool:
 
 
 def _from_path(path: Path) -> Iterator[Found]:
-    if not path.is_dir():
+    if not os.path.isdir(path):
         yield Found(path, path.name)
         return
     below = _files_below(path)
@@ -117,7 +117,7 @@ def _files_below(folder: Path) -> list[Path]:
         folders[:] = [
             name
             for name in folders
-            if not name.startswith(".") and not Path(root, name, RUN_RECORD).exists()
+            if not name.startswith(".") and not os.path.exists(os.path.join(root, name, RUN_RECORD))
         ]
         files += [
             Path(root, name) for name in names if has_fits_ending(name) and not name.startswith(".")
@@ -127,7 +127,7 @@ def _files_below(folder: Path) -> list[Path]:
 
 def _from_glob(pattern: str) -> Iterator[Found]:
     matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]
-    matches = [match for match in matches if match.is_dir() or has_fits_ending(match.name)]
+    matches = [match for match in matches if os.path.isdir(match) or has_fits_ending(match.name)]
     if not matches:
         raise InputError(f"nothing matches {pattern}", f"looked for {ENDINGS_IN_WORDS}")
     for match in matches:
@@ -147,7 +147,7 @@ def _from_list(path: Path) -> Iterator[Found]:
         raise InputError(f"{path} lists no image", "write one path a line into it")
     for number, entry in entries:
         target = path.parent / Path(entry).expanduser()
-        if not target.exists():
+        if not os.path.exists(target):
             raise InputError(
                 f"{path} line {number}: {entry} does not exist",
                 "paths are relative to the folder of the list",

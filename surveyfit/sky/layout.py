@@ -9,6 +9,8 @@ import gzip
 import hashlib
 import math
 import os
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,15 +68,29 @@ def file_digest(path: str, name: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def is_gzip(path: str) -> bool:
+def open_stream(path: str) -> BinaryIO:
+    """Open a file for its bytes, through gzip where it is one."""
+    return gzip.open(path, "rb") if _is_gzip(path) else open(path, "rb")  # type: ignore[return-value]
+
+
+def open_seekable(path: str) -> BinaryIO:
+    """Open a file for its bytes in any order; a gzip file as an unpacked, nameless copy.
+
+    Going back in a gzip stream means to start it again. The copy needs room for the whole file in
+    the folder for temporary files (TMPDIR), and is gone when it is closed.
+    """
+    if not _is_gzip(path):
+        return open(path, "rb")
+    with gzip.open(path, "rb") as packed, tempfile.NamedTemporaryFile() as copy:
+        shutil.copyfileobj(packed, copy, READ_CHUNK)
+        copy.flush()
+        return open(copy.name, "rb")
+
+
+def _is_gzip(path: str) -> bool:
     """Whether a file is gzip, whatever it is called."""
     with open(path, "rb") as file:
         return file.read(2) == b"\x1f\x8b"
-
-
-def open_stream(path: str) -> BinaryIO:
-    """Open a file for its bytes, through gzip where it is one."""
-    return gzip.open(path, "rb") if is_gzip(path) else open(path, "rb")  # type: ignore[return-value]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from surveyfit.sky.box import Box
 from surveyfit.sky.hdu import card
 from surveyfit.sky.header import merge_headers
 from surveyfit.sky.image import Image
-from surveyfit.sky.layout import is_gzip, readable
+from surveyfit.sky.layout import open_seekable, readable
 
 
 class PlaneReader:
@@ -27,13 +27,12 @@ class PlaneReader:
 
     def __enter__(self) -> "PlaneReader":
         with readable(self.image.name), ExitStack() as stack:
-            file = stack.enter_context(open(self.image.path, "rb"))
+            file = stack.enter_context(open_seekable(self.image.path))
             self.hdus = stack.enter_context(
                 fits.open(file, memmap=False, do_not_scale_image_data=True)
             )
             self._hdu = self.hdus[self.image.hdu]
             self.header = merge_headers(self.hdus[0].header, self._hdu.header)
-            self._whole_rows = is_gzip(self.image.path)
             self._scale = float(self._hdu.header.get("BSCALE", 1))
             self._zero = float(self._hdu.header.get("BZERO", 0))
             self._blank = _blank(self._hdu.header)
@@ -54,21 +53,13 @@ class PlaneReader:
         float32 where the file has unscaled float32, else float64.
         """
         with readable(self.image.name):
-            raw = self._raw(box)
+            raw = self._hdu.section[(*self.image.plane, *box.slices)]
             if raw.dtype == ">f4" and self._scale == 1 and self._zero == 0:
                 return raw.astype(np.float32)
             values = raw.astype(np.float64) * self._scale + self._zero
             if self._blank is not None:
                 values[raw == self._blank] = np.nan
             return values
-
-    def _raw(self, box: Box) -> np.ndarray:
-        rows, columns = box.slices
-        if self._whole_rows:
-            # astropy reads part of a row by seeking, and every seek back in a gzip stream starts
-            # it again from the beginning; whole rows are read at one go.
-            return self._hdu.section[(*self.image.plane, rows)][:, columns]
-        return self._hdu.section[(*self.image.plane, rows, columns)]
 
 
 def _blank(header: fits.Header) -> int | None:
