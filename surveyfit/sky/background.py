@@ -13,12 +13,12 @@ import numpy as np
 import sep
 from numpy.typing import NDArray
 from scipy.interpolate import RectBivariateSpline
-from scipy.ndimage import convolve, distance_transform_edt
+from scipy.ndimage import convolve1d, distance_transform_edt, maximum_filter
 from scipy.stats import norm
 
 from surveyfit.errors import InputError
 from surveyfit.sky.box import Box
-from surveyfit.sky.kernel import detection_kernel
+from surveyfit.sky.kernel import detection_profile
 from surveyfit.sky.reader import Pixels
 
 MIN_GOOD_SHARE = 0.3
@@ -29,6 +29,12 @@ SAMPLED_CELLS = 256
 
 SOURCE_FREE_LIMIT = 3.0
 """Pixels whose smoothed value exceeds this many sigmas are taken to hold a source."""
+
+SOURCE_MARGIN = 5
+"""Pixels across the square that is left out around each of them."""
+
+MOST_MASKED = 0.05
+"""The filter factor is taken from cells of which no larger share is masked."""
 
 MIN_SAMPLE = 1000
 """With fewer source-free pixels the noise distribution is taken to be Gaussian."""
@@ -118,7 +124,7 @@ def measure_grid(
     edges_y, edges_x = _edges(shape[0], cell), _edges(shape[1], cell)
     n_y, n_x = len(edges_y) - 1, len(edges_x) - 1
     stride = max(1, n_y * n_x // SAMPLED_CELLS)
-    kernel = detection_kernel(filter_fwhm)
+    profile = detection_profile(filter_fwhm)
     cells: list[_Cell] = []
     usable = 0
     for row in range(n_y):
@@ -127,7 +133,7 @@ def measure_grid(
         for column in range(n_x):
             part = _columns(pixels, edges_x[column], edges_x[column + 1])
             sampled = (row * n_x + column) % stride == 0
-            cells.append(_measure_cell(part, cell * cell, kernel if sampled else None))
+            cells.append(_measure_cell(part, cell * cell, profile, sampled))
     background = np.array([c.background for c in cells]).reshape(n_y, n_x)
     noise = np.array([c.noise for c in cells]).reshape(n_y, n_x)
     if not np.isfinite(noise).any():
@@ -137,7 +143,7 @@ def measure_grid(
         noise=_smooth(noise),
         centres_y=_centres(edges_y),
         centres_x=_centres(edges_x),
-        filter_factor=_filter_factor(cells, kernel),
+        filter_factor=_filter_factor(cells, profile),
         quantiles=_quantiles(cells),
     )
 
@@ -174,40 +180,56 @@ def _columns(pixels: Pixels, x0: int, x1: int) -> Pixels:
     return Pixels(*strips)
 
 
-def _clipped(
-    data: NDArray[np.float32], mask: NDArray[np.bool_] | None = None
-) -> tuple[float, float]:
-    """Clipped mode and standard deviation of one cell, by sep."""
-    height, width = data.shape
-    stats = sep.Background(data, mask=mask, bw=width, bh=height, fw=1, fh=1)
+def _clipped(values: NDArray[np.float32]) -> tuple[float, float]:
+    """Clipped mode and standard deviation of pixels (n,), by sep.
+
+    They are given as one row without a mask: with a mask sep silently answers 1 for the
+    deviation of a cell of which it sees less than half.
+    """
+    row = np.ascontiguousarray(values[None, :], np.float32)
+    stats = sep.Background(row, bw=row.size, bh=1, fw=1, fh=1)
     return stats.globalback, stats.globalrms
 
 
-def _measure_cell(pixels: Pixels, full_area: int, kernel: NDArray[np.float32] | None) -> _Cell:
+def _measure_cell(
+    pixels: Pixels, full_area: int, profile: NDArray[np.float32], sampled: bool
+) -> _Cell:
+    """Measure a cell, and again without the sources that the first measurement shows."""
     data, mask = pixels.data, pixels.mask | pixels.saturated
     good = data[~mask]
-    needed = MIN_GOOD_SHARE * min(full_area, data.size)
-    if good.size < max(needed, 2) or good.min() == good.max():
+    needed = max(MIN_GOOD_SHARE * min(full_area, data.size), 2)
+    if good.size < needed or good.min() == good.max():
         return _Cell(np.nan, np.nan)
-    background, noise = _clipped(data, mask)
-    if noise <= 0:
-        return _Cell(np.nan, np.nan)
-    if kernel is None:
+    background, noise = _clipped(good)
+    smooth = _smoothed((data - np.float32(background)) / np.float32(noise), mask, profile)
+    _, filtered_noise = _clipped(smooth[~mask])
+    bright = smooth > SOURCE_FREE_LIMIT * filtered_noise
+    free = ~mask & ~maximum_filter(bright, SOURCE_MARGIN)
+    if np.count_nonzero(free) < needed:
+        return _Cell(background, noise)
+    background, noise = _clipped(data[free])
+    if not sampled:
         return _Cell(background, noise)
     level = background if pixels.background is None else pixels.background
     sigma = noise if pixels.noise is None else pixels.noise
-    scaled = np.where(mask, 0, (data - level) / sigma).astype(np.float32)
-    smooth = convolve(scaled, kernel)
-    _, filtered_noise = _clipped(smooth, mask)
-    free = ~mask & (np.abs(smooth) < SOURCE_FREE_LIMIT * filtered_noise)
-    clean = np.count_nonzero(mask) < 0.05 * mask.size
-    return _Cell(background, noise, filtered_noise if clean else None, scaled[free])
+    scaled = ((data - level) / sigma).astype(np.float32)
+    if np.count_nonzero(mask) > MOST_MASKED * mask.size:
+        return _Cell(background, noise, None, scaled[free])
+    _, filtered_noise = _clipped(_smoothed(scaled, mask, profile)[free])
+    return _Cell(background, noise, filtered_noise, scaled[free])
 
 
-def _filter_factor(cells: list[_Cell], kernel: NDArray[np.float32]) -> float:
+def _smoothed(
+    scaled: NDArray[np.float32], mask: NDArray[np.bool_], profile: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    filled = np.where(mask, 0, scaled).astype(np.float32)
+    return np.asarray(convolve1d(convolve1d(filled, profile, axis=0), profile, axis=1))
+
+
+def _filter_factor(cells: list[_Cell], profile: NDArray[np.float32]) -> float:
     """Median over the clean cells; without any, the value for independent pixels."""
     factors = [c.filtered_noise for c in cells if c.filtered_noise is not None]
-    return float(np.median(factors)) if factors else float(np.sqrt(np.sum(kernel**2)))
+    return float(np.median(factors)) if factors else float(np.sum(profile**2))
 
 
 def _quantiles(cells: list[_Cell]) -> NDArray[np.float64]:
