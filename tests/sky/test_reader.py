@@ -173,6 +173,16 @@ def test_only_square_blocks_of_zeros_are_padding(stored):
     assert not mask[10, 10:30].any()  # a row of zeros is data
 
 
+@pytest.mark.parametrize("side", [8, 9])
+def test_padding_is_seen_from_any_of_its_pixels(tmp_path, side):
+    data = FLOATS.astype("f4")
+    data[30 : 30 + side, 40 : 40 + side] = 0
+    path = save(tmp_path / "a.fits", fits.PrimaryHDU(data))
+    for y in (30, 29 + side):
+        for x in (40, 39 + side):
+            assert read(path, Box(y, y + 1, x, x + 1)).mask[0, 0] == (side == 9)
+
+
 def test_saturation_from_the_header_and_from_the_mask(tmp_path):
     flags = np.zeros(SHAPE, "u2")
     flags[1, 1], flags[2, 2] = 2, 32
@@ -256,5 +266,4 @@ def test_memory_does_not_grow_with_the_image(tmp_path, packed):
     path = save(tmp_path / "big.fits", fits.PrimaryHDU(), hdu)
     run = [sys.executable, "-c", MEASURE, str(path)]
     grown = int(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
-
     assert grown < 16 * 1024  # KiB; measured 8 and 10 MiB, reading all at once takes 66 MiB or more
