@@ -23,7 +23,7 @@ HALF_MAXIMUM_FORM = 2.0 * log(2.0)
 """Value of `quadratic_form` on the ellipse where the Gaussian has fallen to half its peak."""
 
 
-def quadratic_form(params: Array, x: Array, y: Array) -> Array:
+def quadratic_form(params: Array, x: Array, y: Array, xp: ModuleType) -> Array:
     """Return the squared distance from the centre in units of the elliptical sigma.
 
     Parameters
@@ -31,15 +31,18 @@ def quadratic_form(params: Array, x: Array, y: Array) -> Array:
     params : array (..., 7)
     x, y : array
         Column and row in pixels; broadcast against the leading axes of ``params``.
+    xp : module
+        numpy or jax.numpy.
     """
-    x0, y0, _, sigma, rho, diff, _ = (params[..., k] for k in range(7))
+    x0, y0, _, sigma, rho, diff, _ = xp.unstack(params, axis=-1)
     dx, dy = x - x0, y - y0
     return ((1.0 + diff) * dx * dx + rho * dx * dy + (1.0 - diff) * dy * dy) / (sigma * sigma)
 
 
 def gaussian(params: Array, x: Array, y: Array, xp: ModuleType) -> Array:
-    """Return the model at (x, y) in the units of ``amp``; ``xp`` is numpy or jax.numpy."""
-    return params[..., 2] * xp.exp(-0.5 * quadratic_form(params, x, y)) + params[..., 6]
+    """Return the model at (x, y) in the units of ``amp``; arguments as for `quadratic_form`."""
+    _, _, amp, _, _, _, bkg = xp.unstack(params, axis=-1)
+    return amp * xp.exp(-0.5 * quadratic_form(params, x, y, xp)) + bkg
 
 
 def ellipticity(rho: Array, diff: Array) -> Array:

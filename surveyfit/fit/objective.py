@@ -17,7 +17,8 @@ AMP, SIGMA = 2, 3
 
 def to_linear(internal: jax.Array) -> jax.Array:
     """Return the parameters (7,) of `surveyfit.fit.model` for internal ones."""
-    return internal.at[AMP].set(jnp.exp(internal[AMP])).at[SIGMA].set(jnp.exp(internal[SIGMA]))
+    x0, y0, log_amp, log_sigma, rho, diff, bkg = jnp.unstack(internal)
+    return jnp.stack([x0, y0, jnp.exp(log_amp), jnp.exp(log_sigma), rho, diff, bkg])
 
 
 def derivatives(internal: jax.Array, pixels: Pixels, loss: Loss = cauchy) -> Derivatives:
