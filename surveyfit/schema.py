@@ -231,7 +231,7 @@ _NOISE = (
     ("local_rms", "float64", IMAGE_UNIT, "stat.stdev;instr.background", "noise of a pixel here"),
     ("local_bkg", "float64", IMAGE_UNIT, "instr.skyLevel", "background map here"),
     ("gamma", "float64", IMAGE_UNIT, "stat.fit.param", "scale of the Cauchy likelihood, with its model term"),
-    ("corr_noise_factor", "float64", "", "stat.fit.param;stat.error", "published amplitude error over the one for independent pixels; NaN where not measured"),
+    ("corr_noise_factor", "float64", "", "stat.fit.param", "published amplitude error over the one for independent pixels; NaN where not measured"),
 )
 _QUALITY = (
     ("nll", "float64", "", "stat.likelihood", "negative log-likelihood: sum of log(1 + z**2) + log(pi gamma), z = residual / gamma, in image units"),
