@@ -81,6 +81,12 @@ def inverse(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sandwich(curved: np.ndarray, scored: np.ndarray) -> np.ndarray:
-    """Return A^-1 B A^-1 for A and B (n, p, p); NaN where A is not positive definite."""
+    """Return A^-1 B A^-1 for A and B (n, p, p); NaN where A is not positive definite.
+
+    Where the parameters can hardly be told apart the rounding of B may outweigh it and leave a
+    variance below zero: such a matrix is NaN too.
+    """
     bread, _ = inverse(curved)
-    return bread @ scored @ bread
+    covariance = bread @ scored @ bread
+    negative = (np.diagonal(covariance, axis1=1, axis2=2) <= 0).any(axis=1)
+    return np.where(negative[:, None, None], np.nan, covariance)
