@@ -82,7 +82,10 @@ def test_half_masked_cells_are_measured_from_the_rest() -> None:
 
 
 @given(
-    y0=st.integers(0, 150), x0=st.integers(0, 150), height=st.integers(1, 50), width=st.integers(1, 50)
+    y0=st.integers(0, 150),
+    x0=st.integers(0, 150),
+    height=st.integers(1, 50),
+    width=st.integers(1, 50),
 )
 def test_maps_of_a_box_are_a_piece_of_the_map_of_the_image(
     y0: int, x0: int, height: int, width: int

@@ -29,9 +29,7 @@ def image(seed: int = 1) -> NDArray[np.float32]:
     return data.astype(np.float32)
 
 
-def plane(
-    data: NDArray[np.float32], box: Box | None = None, saturate: float = np.inf
-) -> Plane:
+def plane(data: NDArray[np.float32], box: Box | None = None, saturate: float = np.inf) -> Plane:
     box = box or Box(0, SHAPE[0], 0, SHAPE[1])
     values = data[box.slices]
     pixels = Pixels(values, ~np.isfinite(values), values >= saturate, None, None)
@@ -116,9 +114,7 @@ def test_the_background_s_variation_is_removed_and_its_level_kept() -> None:
     flat, flattened = cutouts(level), cutouts(tilted)
     for a, b in zip(flat, flattened, strict=True):
         at_peak = slope[a.sources.peak_y.astype(int), a.sources.peak_x.astype(int)]
-        np.testing.assert_allclose(
-            b.pixels - at_peak[:, None, None], a.pixels, atol=1e-4 * NOISE
-        )
+        np.testing.assert_allclose(b.pixels - at_peak[:, None, None], a.pixels, atol=1e-4 * NOISE)
         np.testing.assert_allclose(b.sources.local_bkg, 10 + at_peak, rtol=1e-6)
 
 
@@ -177,9 +173,7 @@ def test_cutouts_survive_the_store(tmp_path: Path) -> None:
     stores = RunStores.of(tmp_path)
     stores.create()
     groups = cutouts(plane(image()))
-    with_noise = [
-        CutoutGroup(g.side, g.pixels, np.abs(g.pixels), g.sources) for g in groups
-    ]
+    with_noise = [CutoutGroup(g.side, g.pixels, np.abs(g.pixels), g.sources) for g in groups]
     for written in (groups, with_noise):
         counts = write_cutouts(stores.cutouts, "image", "tile", written)
         assert counts == {g.side: len(g.pixels) for g in written}
