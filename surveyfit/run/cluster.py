@@ -19,8 +19,8 @@ from distributed.scheduler import KilledWorker
 
 from surveyfit.errors import InputError
 from surveyfit.run.config import Config, Execution
-from surveyfit.run.pieces import Failure, Outcome, Piece
 from surveyfit.run.loop import ONE_THREAD
+from surveyfit.run.pieces import Failure, Outcome, Piece
 from surveyfit.run.tasks import execute
 from surveyfit.run.worklist import Worklist
 
@@ -120,6 +120,7 @@ def connect(run: Path, config: Config, execution: Execution) -> Iterator[Cluster
     InputError
         If the scheduler cannot be reached.
     """
+    _quieten(execution.verbose)
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(_SETTINGS))
         if execution.scheduler is None:
@@ -132,6 +133,16 @@ def connect(run: Path, config: Config, execution: Execution) -> Iterator[Cluster
 
             stack.enter_context(performance_report(execution.performance_report))
         yield Cluster(client, run, config)
+
+
+def _quieten(verbose: bool) -> None:
+    """Keep the libraries' log lines, tracebacks among them, from the user unless asked for.
+
+    A browser that leaves the dashboard is enough to make tornado log one.
+    """
+    level = logging.INFO if verbose else logging.CRITICAL
+    for name in ("distributed", "tornado", "bokeh"):
+        logging.getLogger(name).setLevel(level)
 
 
 def _existing(scheduler: str) -> Client:
@@ -167,9 +178,7 @@ def _local_cluster(execution: Execution) -> SpecCluster:
         "cls": Scheduler,
         "options": options | {"dashboard_address": f"{LOOPBACK}:{_dashboard_port()}"},
     }
-    return SpecCluster(
-        workers=workers, scheduler=scheduler, name="surveyfit", silence_logs=logging.WARNING
-    )
+    return SpecCluster(workers=workers, scheduler=scheduler, name="surveyfit")
 
 
 def _dashboard_port() -> int:

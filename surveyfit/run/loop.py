@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from surveyfit.run.pieces import Outcome, Piece
 from surveyfit.run.worklist import Worklist
 
-
 ONE_THREAD = {"NPROC": "1", "OMP_NUM_THREADS": "1"}
 """Environment of whatever process fits. XLA splits sums over its threads: only with the same
 number of them, read when it starts, are results the same to the last bit."""

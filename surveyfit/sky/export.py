@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 from numpy.typing import NDArray
@@ -46,16 +47,30 @@ def export(table: Table, path: Path) -> None:
 
 
 def _write_fits(table: Table, path: Path) -> None:
-    """Write a binary table; TCOMM and TUCD are where TOPCAT finds descriptions and UCDs."""
+    """Write a binary table; TCOMM and TUCD are where TOPCAT finds descriptions and UCDs.
+
+    A unit that the FITS standard does not know (electron) stands in the description: as TUNIT it
+    would make astropy warn of every column.
+    """
     columns = [_ascii(np.asarray(column)) for column in table.itercols()]
     hdu = fits.table_to_hdu(Table(columns, names=table.colnames))
     hdu.name = EXTENSION_NAME
     for number, column in enumerate(table.itercols(), start=1):
-        if column.unit is not None:
-            hdu.header[f"TUNIT{number}"] = unit_text(column)
-        hdu.header[f"TCOMM{number}"] = column.description or ""
+        words = column.description or ""
+        if _is_fits_unit(unit := unit_text(column)):
+            hdu.header[f"TUNIT{number}"] = unit
+        elif unit:
+            words = f"{words} [{unit}]"
+        hdu.header[f"TCOMM{number}"] = words
         hdu.header[f"TUCD{number}"] = column.meta.get("ucd", "")
     hdu.writeto(path)
+
+
+def _is_fits_unit(unit: str) -> bool:
+    try:
+        return bool(unit) and u.Unit(unit, format="fits") is not None
+    except ValueError:
+        return False
 
 
 def _ascii(values: NDArray[Any]) -> NDArray[Any]:

@@ -92,16 +92,30 @@ def test_csv_is_flat_and_keeps_every_digit(tmp_path, table, rows):
     assert lines[0]["image"] == "field é.fits"
 
 
-@pytest.mark.filterwarnings(
-    "ignore:.* did not parse as fits unit"
-)  # electron, DN: no standard has them
+# electron, DN: no standard has them
+@pytest.mark.filterwarnings("ignore:.* did not parse as fits unit")
 @pytest.mark.parametrize("unit", ["electron", "DN", "adu", "MJy/sr", ""])
-@pytest.mark.parametrize("extension", sorted(set(WRITERS) - {".csv", ".reg"}))
+@pytest.mark.parametrize("extension", sorted(set(WRITERS) - {".csv", ".reg", ".fits"}))
 def test_any_image_unit_survives(tmp_path, unit, extension):
     path = tmp_path / f"out{extension}"
     export(described(COLUMNS, random_rows(2, unit), unit), path)
     column = Table.read(path)["flux_peak"]
     assert ("" if column.unit is None else column.unit.to_string().replace(" ", "")) == unit
+
+
+@pytest.mark.parametrize("unit", ["adu", "Jy/beam", ""])
+def test_fits_holds_the_units_of_its_standard(tmp_path, unit):
+    export(described(COLUMNS, random_rows(2, unit), unit), tmp_path / "out.fits")
+    column = Table.read(tmp_path / "out.fits")["flux_peak"]
+    assert ("" if column.unit is None else column.unit.to_string().replace(" ", "")) == unit
+
+
+@pytest.mark.parametrize("unit", ["electron", "DN"])
+def test_fits_names_other_units_in_words_and_is_read_without_a_warning(tmp_path, unit):
+    export(described(COLUMNS, random_rows(2, unit), unit), tmp_path / "out.fits")
+    assert Table.read(tmp_path / "out.fits")["flux_peak"].unit is None
+    header = fits.getheader(tmp_path / "out.fits", 1)
+    assert f"[{unit}]" in " ".join(str(card) for card in header["TCOMM*"].values())
 
 
 @pytest.mark.parametrize("extension", sorted(WRITERS))
