@@ -30,7 +30,7 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def plain_run(survey: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The survey measured in a plain loop: the reference for every other way to run."""
+    """Measure the survey in a plain loop: the reference for every other way to run."""
     from surveyfit.run.config import Config, Execution
     from surveyfit.run.pipeline import submit
 

@@ -85,14 +85,17 @@ def test_the_schema_needs_the_standard_library_only() -> None:
     "arguments", [["--help"], ["columns"], ["flags"], ["status", "nowhere"], ["submit", "--help"]]
 )
 def test_light_commands_load_no_jax(arguments: list[str]) -> None:
-    program = (
-        "import sys; sys.argv = ['surveyfit', *%r]\n"
-        "from surveyfit.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "assert not {'jax', 'jaxlib', 'distributed'} & set(sys.modules), 'jax or dask was loaded'"
-    ) % (arguments,)
-    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    program = """
+import sys
+from surveyfit.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+assert not {'jax', 'jaxlib', 'distributed'} & set(sys.modules), 'jax or dask was loaded'
+"""
+    command = [sys.executable, "-c", program, *arguments]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def test_importing_the_package_loads_no_jax() -> None:

@@ -70,5 +70,5 @@ def test_every_field_changes_the_key() -> None:
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "options.toml"
     path.write_text(text)
-    with pytest.raises(InputError, match="options.toml: not TOML"):
+    with pytest.raises(InputError, match=r"options\.toml: not TOML"):
         load_config(path)
