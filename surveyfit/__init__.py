@@ -1,5 +1,21 @@
 """Measure every source in an image survey; see ``surveyfit --help`` for the commands."""
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from surveyfit.fit.hessian import hessian
+    from surveyfit.run.finished import open_run
 
 __version__ = version("surveyfit")
+__all__ = ["__version__", "hessian", "open_run"]
+
+_HOME = {"hessian": "surveyfit.fit.hessian", "open_run": "surveyfit.run.finished"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public functions when they are first used: jax alone takes seconds."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'surveyfit' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

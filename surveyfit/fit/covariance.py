@@ -88,5 +88,5 @@ def sandwich(curved: np.ndarray, scored: np.ndarray) -> np.ndarray:
     """
     bread, _ = inverse(curved)
     covariance = bread @ scored @ bread
-    negative = (np.diagonal(covariance, axis1=1, axis2=2) <= 0).any(axis=1)
-    return np.where(negative[:, None, None], np.nan, covariance)
+    negative = np.any(np.diagonal(covariance, axis1=1, axis2=2) <= 0, axis=1, keepdims=True)
+    return np.where(negative[:, :, None], np.nan, covariance)

@@ -1,0 +1,84 @@
+"""The order of work: later stages first, nothing lost, nothing twice."""
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from surveyfit.run.config import Config
+from surveyfit.run.loop import Loop
+from surveyfit.run.pieces import Outcome, Piece, Stage, follow_up, noise_piece
+from surveyfit.run.plan import tiles
+from surveyfit.run.worklist import Worklist
+from surveyfit.sky.image import Image
+
+CONFIG = Config(tile=128, halo=16)
+
+
+def image(number: int, shape: tuple[int, int]) -> Image:
+    return Image(f"/{number}.fits", f"{number}.fits", 0, (), shape, f"digest{number}", None, "0")
+
+
+def run(images: list[Image], committed: dict[str, Outcome]) -> tuple[list[Outcome], list[Piece]]:
+    """Work everything off; return the outcomes and the pieces that were really worked on."""
+    worked: list[Piece] = []
+
+    def work(piece: Piece) -> Outcome:
+        worked.append(piece)
+        return Outcome(piece, {"rows": 0, "good": 0})
+
+    worklist = Worklist(
+        [noise_piece(i, CONFIG) for i in images],
+        lambda outcome: follow_up(outcome, CONFIG),
+        lambda piece: committed.get(piece.key),
+    )
+    return list(Loop(work).run(worklist)), worked
+
+
+SHAPES = st.lists(st.tuples(st.integers(1, 400), st.integers(1, 400)), min_size=1, max_size=4)
+
+
+@given(shapes=SHAPES)
+def test_every_tile_is_cut_and_fitted_once(shapes: list[tuple[int, int]]) -> None:
+    outcomes, _ = run([image(i, s) for i, s in enumerate(shapes)], {})
+    n_tiles = sum(len(tiles(s, CONFIG.tile, CONFIG.halo)) for s in shapes)
+    stages = [o.piece.stage for o in outcomes]
+    assert stages.count(Stage.NOISE) == len(shapes)
+    assert stages.count(Stage.CUT) == n_tiles
+    assert stages.count(Stage.FIT) == n_tiles
+    assert len({o.piece.key for o in outcomes}) == len(outcomes)
+    assert len({o.piece.path_stem for o in outcomes}) == len(outcomes)
+
+
+@given(shapes=SHAPES, data=st.data())
+def test_what_is_committed_is_not_worked_on_again(
+    shapes: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    images = [image(i, s) for i, s in enumerate(shapes)]
+    before, _ = run(images, {})
+    kept = data.draw(st.sets(st.sampled_from([o.piece.key for o in before])))
+    committed = {o.piece.key: o for o in before if o.piece.key in kept}
+    after, worked = run(images, committed)
+    assert {o.piece.key for o in after} == {o.piece.key for o in before}
+    assert {p.key for p in worked} == {o.piece.key for o in before} - kept
+
+
+def test_tiles_are_finished_before_new_images_are_begun() -> None:
+    outcomes, _ = run([image(0, (300, 300)), image(1, (300, 300))], {})
+    second = next(i for i, o in enumerate(outcomes) if o.piece.name == "1.fits")
+    assert all(o.piece.name == "1.fits" for o in outcomes[second:])
+
+
+def test_a_failure_has_no_consequences() -> None:
+    piece = noise_piece(image(0, (300, 300)), CONFIG)
+    from surveyfit.run.pieces import Failure
+
+    failed = Outcome(piece, failure=Failure("0.fits", "", Stage.NOISE, "why", "what to do"))
+    assert follow_up(failed, CONFIG) == []
+
+
+def test_names_of_pieces_are_safe_in_paths() -> None:
+    strange = Image("/a b/ü[x].fits", "a b/../ü[x].fits[SCI,1]", 1, (), (9, 9), "d", None, "SCI")
+    stem = noise_piece(strange, CONFIG).path_stem
+    assert Path(stem).name == stem
+    assert not set(stem) & set(" /[]ü,")
