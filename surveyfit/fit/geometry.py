@@ -12,8 +12,8 @@ from surveyfit.fit.model import FWHM_PER_SIGMA
 
 def safe_sqrt(value: jax.Array) -> jax.Array:
     """Return sqrt(max(value, 0)) with a derivative of zero where value <= 0."""
-    positive = value > 0.0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, value, 1.0)), 0.0)
+    zero = value <= 0.0
+    return jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, value)))
 
 
 def half_turn_angle(sine: jax.Array, cosine: jax.Array) -> jax.Array:

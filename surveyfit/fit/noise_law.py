@@ -16,7 +16,7 @@ import numpy as np
 from surveyfit.errors import InputError
 from surveyfit.fit.loss import Loss, cauchy, curvature, score
 
-LOG_T = np.linspace(np.log(1e-6), np.log(1e2), 128)
+LOG_T = np.linspace(np.log(1e-6), np.log(1e2), 256)
 """From sources of peak S/N near a million (model error over noise) to a scale far too small."""
 
 GAUSSIAN_QUANTILES = 2001

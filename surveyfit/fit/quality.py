@@ -68,8 +68,8 @@ def quality(source: Source, solution: Solution, gamma: float, model_error: float
 
 def _median(values: np.ndarray, where: np.ndarray) -> np.ndarray:
     """Return the median (n,) of values (n, side, side) over the pixels ``where``; NaN if none."""
-    n = len(values)
-    ordered = np.sort(np.where(where, values, np.inf).reshape(n, -1), axis=1)
+    n, height, width = values.shape
+    ordered = np.sort(np.where(where, values, np.inf).reshape(n, height * width), axis=1)
     count = where.sum(axis=(1, 2))
     low = np.take_along_axis(ordered, np.maximum(count - 1, 0)[:, None] // 2, axis=1)
     high = np.take_along_axis(ordered, count[:, None] // 2, axis=1)

@@ -22,10 +22,11 @@ from surveyfit.schema import FitStatus
 
 SCALE_ROUNDS = 3
 """The first solve, and at most two with a refreshed scale."""
-SCALE_CHANGE = 0.01
-"""Relative change of the scale below which another solve would change nothing that matters."""
-TOLERANCE = 1e-3
-"""Distance from the optimum, in published errors, at which a fit has converged."""
+SCALE_CHANGE = 1e-3
+"""Relative change of the scale below which another solve changes less than the tolerance."""
+TOLERANCE = 2e-4
+"""Distance from the optimum, in published errors, at which a fit has converged: two fits that differ
+in their rounding only must agree to 1e-3 of the errors."""
 TOLERANCE_ROUNDING = 50.0
 """Shorter distances than this many units of rounding cannot be seen in the gradient."""
 
