@@ -25,8 +25,10 @@ SCALE_ROUNDS = 3
 SCALE_CHANGE = 1e-3
 """Relative change of the scale below which another solve changes less than the tolerance."""
 TOLERANCE = 2e-4
-"""Distance from the optimum, in published errors, at which a fit has converged: two fits that differ
-in their rounding only must agree to 1e-3 of the errors."""
+"""Distance from the optimum, in published errors, at which a fit has converged.
+
+Two fits that differ in their rounding only must agree to 1e-3 of the errors.
+"""
 TOLERANCE_ROUNDING = 50.0
 """Shorter distances than this many units of rounding cannot be seen in the gradient."""
 
