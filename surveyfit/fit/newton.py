@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from surveyfit.fit.limits import Limits, active_normals, bound_curvature, project
 from surveyfit.schema import FitStatus
 
 RUNNING = -1
@@ -32,11 +33,8 @@ FALLBACK_DAMPING = 1e-3
 """Least damping of the positive matrix, which may be singular (a source without any pixel)."""
 ROUNDING_SLACK = 16.0
 """A sum over a thousand pixels is known to about this many units of rounding."""
-AT_BOUND_SLACK = 1e-4
-"""A parameter this near to its bound counts as having reached it (projection rounds)."""
-
-AMP, RHO, DIFF = 2, 4, 5
-"""Places of the parameters whose bounds are special."""
+AMP = 2
+"""Place of the parameter without which no other means anything."""
 
 
 class Derivatives(NamedTuple):
@@ -46,18 +44,6 @@ class Derivatives(NamedTuple):
     gradient: jax.Array
     hessian: jax.Array
     positive: jax.Array
-
-
-class Limits(NamedTuple):
-    """What the parameters may be: a box (p,), and a largest ellipticity.
-
-    ``largest_step`` (p,) caps a single step; it is no bound on the answer.
-    """
-
-    lower: jax.Array
-    upper: jax.Array
-    ellipticity: float
-    largest_step: jax.Array
 
 
 class State(NamedTuple):
@@ -137,8 +123,8 @@ def judge(state: State, new: Derivatives) -> State:
 def propose(state: State, limits: Limits, tolerance: jax.Array, max_iterations: jax.Array) -> State:
     """Choose the next trial from the derivatives at the best point, or end the fit."""
     normals = active_normals(state.params, state.derivatives.gradient, limits)
-    found = bent(state.params, state.derivatives, normals)
-    step, distance = direction(found, state.damping, normals)
+    bend = bound_curvature(state.params, state.derivatives.gradient, normals)
+    step, distance = direction(state.derivatives, bend, state.damping, normals)
     cap = jnp.min(limits.largest_step / jnp.maximum(jnp.abs(step), jnp.finfo(step.dtype).tiny))
     trial = project(state.params + jnp.minimum(cap, 1.0) * step, limits)
 
@@ -149,7 +135,6 @@ def propose(state: State, limits: Limits, tolerance: jax.Array, max_iterations: 
     status = jnp.select(
         [
             failed,
-            # Without an amplitude no other parameter means anything.
             (distance < tolerance) | (normals[AMP, AMP] != 0.0),
             state.damping > MAX_DAMPING,
             state.n_iter >= max_iterations,
@@ -166,26 +151,12 @@ def propose(state: State, limits: Limits, tolerance: jax.Array, max_iterations: 
     )
 
 
-def bent(params: jax.Array, derivatives: Derivatives, normals: jax.Array) -> Derivatives:
-    """Return the derivatives along the bound of ellipticity, where that is active.
-
-    A step along the circle e = const leaves the tangent by (its length)^2 / (2 e), against the
-    gradient's outward part; that adds a curvature without which the steps along it zigzag.
-    """
-    active = jnp.any(normals[-1] != 0.0)
-    rho, diff, gradient = params[RHO], params[DIFF], derivatives.gradient
-    e2 = jnp.where(active, diff**2 + 0.25 * rho**2, 1.0)
-    push = jnp.where(active, -(rho * gradient[RHO] + diff * gradient[DIFF]) / e2, 0.0)
-    added = jnp.diag(jnp.zeros_like(params).at[RHO].set(0.25 * push).at[DIFF].set(push))
-    return derivatives._replace(
-        hessian=derivatives.hessian + added, positive=derivatives.positive + added
-    )
-
-
 def direction(
-    derivatives: Derivatives, damping: jax.Array, normals: jax.Array
+    derivatives: Derivatives, bend: jax.Array, damping: jax.Array, normals: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Return the damped Newton step (p,) in the free space, and the distance it would cover.
+
+    ``bend`` (p, p) is the curvature that active bounds add, ``normals`` their directions.
 
     Everything is scaled to unit diagonal of the positive matrix first: the parameters' own units
     differ by many orders of magnitude, more than float32 can factorise.
@@ -196,43 +167,17 @@ def direction(
     length = jnp.sum(normals * normals, axis=1, keepdims=True)
     normals = normals / jnp.where(length > 0.0, length, 1.0) ** 0.5
     blocked = normals.T @ normals
-    free = jnp.eye(unit.shape[0], dtype=unit.dtype) - blocked
+    identity = jnp.eye(unit.size, dtype=unit.dtype)
+    free = identity - blocked
     gradient = free @ (unit * derivatives.gradient)
 
     def factor(matrix: jax.Array, add: jax.Array) -> jax.Array:
-        scaled = free @ (unit[:, None] * matrix * unit) @ free
-        return jnp.linalg.cholesky(
-            scaled + blocked + add * jnp.eye(unit.shape[0], dtype=unit.dtype)
-        )
+        scaled = free @ (unit[:, None] * (matrix + bend) * unit) @ free
+        return jnp.linalg.cholesky(scaled + blocked + add * identity)
 
     exact = factor(derivatives.hessian, damping)
     stand_in = factor(derivatives.positive, jnp.maximum(damping, FALLBACK_DAMPING))
     lower = jnp.where(jnp.all(jnp.isfinite(exact)), exact, stand_in)
     half = lax.linalg.triangular_solve(lower, gradient[:, None], left_side=True, lower=True)
-    step = lax.linalg.triangular_solve(lower, half, left_side=True, lower=True, transpose_a=True)[
-        :, 0
-    ]
-    return -unit * step, jnp.sum(half * half) ** 0.5
-
-
-def project(params: jax.Array, limits: Limits) -> jax.Array:
-    """Return the parameters moved inside their limits: box, and radially in ellipticity."""
-    inside = jnp.clip(params, limits.lower, limits.upper)
-    e2 = params[DIFF] ** 2 + 0.25 * params[RHO] ** 2
-    shrink = limits.ellipticity / jnp.sqrt(jnp.maximum(e2, limits.ellipticity**2))
-    return inside.at[jnp.array([RHO, DIFF])].multiply(shrink)
-
-
-def active_normals(params: jax.Array, gradient: jax.Array, limits: Limits) -> jax.Array:
-    """Return a matrix whose rows are the outward normals of the active bounds; others are zero.
-
-    Row k < p belongs to the box bounds of parameter k, the last row to the ellipticity.
-    """
-    above = (params >= limits.upper - AT_BOUND_SLACK) & (gradient < 0.0)
-    below = (params <= limits.lower + AT_BOUND_SLACK) & (gradient > 0.0)
-    box = jnp.diag((above | below).astype(params.dtype))
-    rho, diff = params[RHO], params[DIFF]
-    outward = jnp.zeros_like(params).at[RHO].set(0.25 * rho).at[DIFF].set(diff)
-    reached = diff**2 + 0.25 * rho**2 >= (limits.ellipticity - AT_BOUND_SLACK) ** 2
-    active = reached & (outward @ gradient < 0.0)
-    return jnp.vstack([box, jnp.where(active, outward, 0.0)])
+    step = lax.linalg.triangular_solve(lower, half, left_side=True, lower=True, transpose_a=True)
+    return -unit * step[:, 0], jnp.sum(half * half) ** 0.5

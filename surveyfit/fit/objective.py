@@ -60,5 +60,4 @@ def linear_hessian(internal: jax.Array, found: Derivatives) -> jax.Array:
 def weighted_outer(jacobian: jax.Array, weight: jax.Array) -> jax.Array:
     """Return sum over the pixels of weight * J J^T, for a Jacobian (side, side, p)."""
     flat = jacobian.reshape(-1, jacobian.shape[-1])
-    # GPUs multiply float32 matrices in fewer bits unless told otherwise.
-    return jnp.matmul((flat * weight.reshape(-1, 1)).T, flat, precision="highest")
+    return (flat * weight.reshape(-1, 1)).T @ flat

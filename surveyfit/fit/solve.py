@@ -14,9 +14,10 @@ from jax import lax
 
 from surveyfit.fit.bounds import LARGEST_ELLIPTICITY
 from surveyfit.fit.covariance import LogLaw, information
+from surveyfit.fit.limits import Limits
 from surveyfit.fit.loss import Pixels
 from surveyfit.fit.model import Array, gaussian, pixel_scale, pixel_sigma
-from surveyfit.fit.newton import RUNNING, Limits, State, begin, minimise
+from surveyfit.fit.newton import RUNNING, State, begin, minimise
 from surveyfit.fit.objective import AMP, SIGMA, derivatives, linear_hessian, to_linear
 from surveyfit.schema import FitStatus
 
@@ -108,7 +109,9 @@ def fit_chunk(sources: Source, recipe: Recipe, law: LogLaw, block: int) -> Solut
 
     The number of sources must be a multiple of ``block``: another remainder, another compile.
     """
-    return lax.map(lambda source: fit_one(source, recipe, law), sources, batch_size=block)
+    # GPUs multiply float32 matrices in fewer bits unless told otherwise.
+    with jax.default_matmul_precision("highest"):
+        return lax.map(lambda source: fit_one(source, recipe, law), sources, batch_size=block)
 
 
 def fit_one(source: Source, recipe: Recipe, law: LogLaw) -> Solution:
