@@ -19,7 +19,7 @@ from scipy.stats import norm
 from surveyfit.errors import InputError
 from surveyfit.sky.box import Box
 from surveyfit.sky.kernel import detection_profile
-from surveyfit.sky.reader import Pixels
+from surveyfit.sky.reader import LARGEST_VALUE, Pixels
 
 MIN_GOOD_SHARE = 0.3
 """A cell with a smaller share of usable pixels takes its values from its neighbours."""
@@ -38,6 +38,9 @@ MOST_MASKED = 0.05
 
 MIN_SAMPLE = 1000
 """With fewer source-free pixels the noise distribution is taken to be Gaussian."""
+
+UNUSABLE = f"NaN, blank, blocks of zeros, masked, saturated or beyond {LARGEST_VALUE:g}"
+"""Pixels that are not measured, in words."""
 
 N_QUANTILES = 64
 """Nodes that represent the noise distribution; enough to place its tails at 1 in 128."""
@@ -150,11 +153,10 @@ def measure_grid(
 
 def _nothing_to_measure(usable: int) -> InputError:
     if usable == 0:
-        return InputError(
-            "no usable pixel: all are NaN, blank or masked", "check the file and its mask"
-        )
+        return InputError(f"no usable pixel: all are {UNUSABLE}", "check the file and its mask")
     return InputError(
-        "no noise: the usable pixels are constant or too few", "this is no image of the sky"
+        f"no noise: the usable pixels are constant or too few (others are {UNUSABLE})",
+        "leave it out, or check its mask and saturation level",
     )
 
 

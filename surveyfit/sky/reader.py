@@ -15,6 +15,9 @@ from surveyfit.sky.image import Image
 from surveyfit.sky.plane import PlaneReader
 from surveyfit.sky.world import World
 
+LARGEST_VALUE = 1e30
+"""Larger pixels are no measurements; their sums overflow in float32, which crashes sep."""
+
 ZERO_BLOCK = 9
 """Side of a square of exact zeros that is taken for padding of a mosaic and not for sky."""
 
@@ -25,7 +28,7 @@ class Pixels(NamedTuple):
     Attributes
     ----------
     data : float32
-        Image units, NaN where blank.
+        Image units, NaN where blank or not within `LARGEST_VALUE`.
     mask : bool
         True where a pixel is not to be used: not finite, padding, flagged, or without noise.
     saturated : bool
@@ -110,9 +113,8 @@ class ImageReader:
         inner = box.within(wide)
         values = self._science.read(wide)
         padding = _zero_blocks(values)[inner]
-        with np.errstate(over="ignore"):
-            data = values[inner].astype(np.float32)
-        mask = ~np.isfinite(data) | padding
+        data = _sane(values[inner])
+        mask = np.isnan(data) | padding
         saturated = np.zeros(box.shape, bool)
         if self.facts.saturate is not None:
             saturated |= data >= self.facts.saturate
@@ -128,6 +130,12 @@ class ImageReader:
             background = self._background.read(box).astype(np.float32)
             mask |= ~np.isfinite(background)
         return Pixels(data, mask, saturated, noise, background)
+
+
+def _sane(values: np.ndarray) -> np.ndarray:
+    """Values as float32, NaN where they are not numbers of a sensible size."""
+    with np.errstate(invalid="ignore"):  # random bytes hold signalling NaNs
+        return np.where(np.abs(values) <= LARGEST_VALUE, values, np.nan).astype(np.float32)
 
 
 def _zero_blocks(values: np.ndarray) -> np.ndarray:
