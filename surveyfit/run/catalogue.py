@@ -11,6 +11,7 @@ from surveyfit.errors import InputError
 from surveyfit.run.directory import Receipt, RunDirectory
 from surveyfit.run.pieces import Stage
 from surveyfit.sky.export import export
+from surveyfit.sky.find import printable
 from surveyfit.sky.image import Image
 from surveyfit.sky.image_table import write_images
 from surveyfit.sky.parts import read_parts, to_table
@@ -93,7 +94,7 @@ def _image_row(measured: Receipt, tiles: list[Receipt]) -> dict[str, Any]:
     beam = facts["beam"] or {}
     return {
         "image": image["name"],
-        "path": image["path"],
+        "path": printable(image["path"]),
         "hdu": image["hdu"],
         "extname": image["ext"],
         "digest": image["digest"],

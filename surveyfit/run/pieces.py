@@ -97,9 +97,13 @@ class Outcome:
 
 def open_piece(found: Found, config: Config) -> Piece:
     """Return the task that opens a file; a file that changed on disk gets another key."""
-    stat = found.path.stat()
-    key = config.key(Stage.OPEN, str(found.path), found.name, stat.st_size, stat.st_mtime_ns)
-    return Piece(Stage.OPEN, key, found=found)
+    try:
+        stat = found.path.stat()
+        state = (stat.st_size, stat.st_mtime_ns)
+    except OSError:
+        # A link to nothing, a file just deleted: opening it says so, for this file alone.
+        state = (-1, -1)
+    return Piece(Stage.OPEN, config.key(Stage.OPEN, str(found.path), found.name, *state), found)
 
 
 def noise_piece(image: Image, config: Config) -> Piece:

@@ -56,9 +56,21 @@ def find_images(arguments: Sequence[str]) -> list[Found]:
         raise InputError("no images were given", "name files, folders or globs of FITS images")
     counts = Counter(found.name for found in by_real_path.values())
     return [
-        found if counts[found.name] == 1 else Found(found.path, os.path.abspath(found.path))
-        for found in by_real_path.values()
+        Found(path, printable(name if counts[name] == 1 else os.path.abspath(path)))
+        for path, name in by_real_path.values()
     ]
+
+
+def printable(name: str) -> str:
+    r"""Spell a file name so that every terminal, JSON file and table can hold it.
+
+    Bytes that are no UTF-8 and control characters (an end of line, say) become escapes.
+
+    >>> printable(os.fsdecode(b"caf\xe9.fits"))
+    'caf\\xe9.fits'
+    """
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def has_fits_ending(name: str) -> bool:
@@ -75,6 +87,8 @@ def stem_of(name: str) -> str:
 
 def _expand(argument: str) -> Iterator[Found]:
     path = Path(argument).expanduser()
+    if not argument:
+        raise InputError("an empty path was given as IMAGES", "is a shell variable not set?")
     if os.path.lexists(path):
         yield from _from_path(path) if _is_image_or_folder(path) else _from_list(path)
     elif glob.has_magic(argument):

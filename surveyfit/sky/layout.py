@@ -10,6 +10,7 @@ import hashlib
 import math
 import os
 import shutil
+import stat
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ MAX_HEADER = 16 * 2**20
 READ_CHUNK = 2**20
 """Bytes taken at a time when a gzip file is measured."""
 
-ALSO_ON_RETRY = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
+ALSO_ON_RETRY = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
 """Errors of the system that trying again does not cure; the others pass through as OSError."""
 
 REMEDY = "replace the file by a good copy, or leave it out"
@@ -53,6 +54,9 @@ def read_layout(path: str, name: str) -> tuple[Hdu, ...]:
     InputError
         If the file is not FITS, empty, truncated, unreadable, or its header makes no sense.
     """
+    with readable(name):
+        if stat.S_ISFIFO(os.stat(path).st_mode):
+            raise InputError(f"{name} is a pipe", "write it to a file, since it is read twice")
     with readable(name), open_stream(path) as stream:
         size = _stream_size(stream)
         if size == 0:
@@ -112,7 +116,7 @@ def readable(name: str) -> Iterator[None]:
             if error.errno not in ALSO_ON_RETRY:
                 raise
             raise InputError(
-                f"{name} cannot be read ({error.strerror})", "check the path"
+                f"{name} cannot be read ({error.strerror})", "check the path and its permissions"
             ) from error
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(f"{name} cannot be read as FITS ({reason})", REMEDY) from error
