@@ -1,7 +1,6 @@
 """The run directory: its record, its receipts, its failures, and where everything lies."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 from surveyfit.errors import InputError
 from surveyfit.run.config import Config
 from surveyfit.run.pieces import Failure, Outcome, Piece
-from surveyfit.sky.atomic import replacing
+from surveyfit.sky.atomic import check_writable, replacing
 from surveyfit.sky.store import RunStores
 
 RECORD = "run.json"
@@ -74,16 +73,12 @@ class RunDirectory:
             Naming the folder and the difference.
         """
         path = self.path
-        if path.exists() and not path.is_dir():
-            raise InputError(f"{path}: is a file, not a folder", "choose another -o/--output")
-        if path.is_dir() and any(path.iterdir()) and not is_run(path):
+        check_writable(path)
+        if path.exists() and any(path.iterdir()) and not is_run(path):
             raise InputError(
                 f"{path}: this folder holds something else than a run",
                 "choose another -o/--output; nothing was written",
             )
-        parent = next(p for p in (path, *path.absolute().parents) if p.exists())
-        if not os.access(parent, os.W_OK):
-            raise InputError(f"{parent}: no permission to write", "choose another -o/--output")
         if is_run(path) and not overwrite:
             _check_same(self, config)
 

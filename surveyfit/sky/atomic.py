@@ -6,6 +6,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from surveyfit.errors import InputError
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder in which no file can be made, before any work is done.
+
+    A folder that does not exist yet is judged by its nearest parent that does.
+
+    Raises
+    ------
+    InputError
+        If that is a file, or a folder into which the user may not write.
+    """
+    place = next(p for p in (folder, *folder.absolute().parents) if os.path.lexists(p))
+    if not os.path.isdir(place):
+        raise InputError(f"{place} is not a folder", "write somewhere else")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(
+            f"{place}: no permission to write", "write somewhere else, or change its permissions"
+        )
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 """The catalogue in the formats that astronomers open: the file's extension chooses."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from surveyfit.errors import InputError
 from surveyfit.sky.arrow_table import parquet_bytes
-from surveyfit.sky.atomic import replacing
+from surveyfit.sky.atomic import check_writable, replacing
 from surveyfit.sky.described import unit_text
 from surveyfit.sky.ds9 import region_file
 from surveyfit.sky.votable import write_votable
@@ -34,14 +35,17 @@ def export(table: Table, path: Path) -> None:
     Raises
     ------
     InputError
-        Another extension, or a folder that does not exist.
+        Another extension, a folder in the place of the file, or no folder that can be written.
     """
     write = WRITERS.get(path.suffix.lower())
     if write is None:
         known = " ".join(WRITERS)
         raise InputError(f"{path}: unknown table format '{path.suffix}'", f"use one of {known}")
-    if not path.parent.is_dir():
+    if os.path.isdir(path):
+        raise InputError(f"{path} is a folder", "give the name of a file")
+    if not os.path.isdir(path.parent):
         raise InputError(f"{path.parent} is not a folder", "make it, or write somewhere else")
+    check_writable(path.parent)
     with replacing(path) as temporary:
         write(table, temporary)
 

@@ -10,6 +10,7 @@ from astropy.wcs import WCS
 
 from surveyfit.errors import InputError
 from surveyfit.sky.artificial import READ_NOISE, Simulated, draw_image
+from surveyfit.sky.atomic import check_writable
 
 PIXEL_SCALE = 0.5
 """Arcseconds."""
@@ -51,10 +52,12 @@ def simulate(
     Raises
     ------
     InputError
-        The folder holds other files, which would be taken for a part of the survey.
+        The folder cannot be written, or holds other files, which would be taken for a part of the
+        survey.
     """
     paths = [folder / f"sky_{number:04d}.fits" for number in range(1, images + 1)]
     tables = {name: folder / f"{name}.csv" for name in ("truth", "cosmic_rays")}
+    check_writable(folder)
     folder.mkdir(parents=True, exist_ok=True)
     strangers = sorted({*folder.iterdir()} - {*paths, *tables.values()})
     if strangers:
