@@ -146,13 +146,14 @@ def _named_bits(header: fits.Header) -> dict[str, int]:
 def _check_pattern(option: str, pattern: str) -> None:
     remedy = f"known are {', '.join('{' + field + '}' for field in FIELDS)}"
     try:
-        fields = {
-            field for _, field, _, _ in string.Formatter().parse(pattern) if field is not None
-        }
+        parts = [part for part in string.Formatter().parse(pattern) if part[1] is not None]
     except ValueError as error:
         raise InputError(f"--{option} {pattern}: {error}", remedy) from error
-    if unknown := sorted(fields - set(FIELDS)):
-        raise InputError(f"--{option} {pattern}: unknown field {{{unknown[0]}}}", remedy)
+    for _, field, form, conversion in parts:
+        if field not in FIELDS:
+            raise InputError(f"--{option} {pattern}: unknown field {{{field}}}", remedy)
+        if form or conversion:
+            raise InputError(f"--{option} {pattern}: {{{field}}} takes no format", remedy)
 
 
 def _fill(option: str, pattern: str, image: Image) -> tuple[str, str | None]:
