@@ -1,11 +1,12 @@
 """The command line: words to a `Config`, one call, a summary."""
 
+import signal
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -13,18 +14,26 @@ from surveyfit import __version__
 from surveyfit.errors import InputError
 from surveyfit.schema import COLUMNS, FLAG_WORDS, GOOD
 
-WRONG_USE, INTERRUPTED = 2, 130
+UNEXPECTED, WRONG_USE, INTERRUPTED = 1, 2, 130
 WATCH_EVERY = 2.0
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=False,
+)
 @click.version_option(__version__, prog_name="surveyfit")
+@click.option("--verbose", is_flag=True, expose_value=False, help="Print tracebacks of errors.")
 def cli() -> None:
     """Measure every source in an image survey: robust fits, true error bars, one catalogue."""
 
 
 def main() -> None:
-    """Run a command; errors are one line and an exit status, a traceback only with --verbose."""
+    """Run a command; errors are one line and an exit status, a traceback only with --verbose.
+
+    A request to terminate (SIGTERM) is taken like Ctrl-C: work is put away, workers are stopped.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = cli.main(standalone_mode=False)
     except click.UsageError as error:
@@ -37,24 +46,36 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; submitting again continues where this stopped", err=True)
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # The reader (head, say) has seen enough.
-        sys.stderr.close()
-        sys.exit(0)
+    except Exception as error:
+        if "--verbose" in sys.argv:
+            raise
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        _fail(f"unexpected {words}: run it with --verbose and report that", UNEXPECTED)
     sys.exit(status or 0)
 
 
-def _fail(line: str) -> None:
+def _fail(line: str, status: int = WRONG_USE) -> NoReturn:
     click.echo(f"error: {line}", err=True)
-    sys.exit(WRONG_USE)
+    sys.exit(status)
+
+
+_AT_LEAST_ONE, _NOT_NEGATIVE = click.IntRange(1), click.IntRange(0)
 
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--images", default=4, show_default=True, help="Number of images.")
-@click.option("--size", default=512, show_default=True, help="Side of an image in pixels.")
-@click.option("--sources", default=150, show_default=True, help="Sources an image.")
-@click.option("--seed", default=1, show_default=True, help="Same seed, same bytes.")
+@click.option(
+    "--images", default=4, type=_AT_LEAST_ONE, show_default=True, help="Number of images."
+)
+@click.option(
+    "--size", default=512, type=_AT_LEAST_ONE, show_default=True, help="Side of an image in pixels."
+)
+@click.option(
+    "--sources", default=150, type=_NOT_NEGATIVE, show_default=True, help="Sources an image."
+)
+@click.option(
+    "--seed", default=1, type=_NOT_NEGATIVE, show_default=True, help="Same seed, same bytes."
+)
 def simulate(folder: Path, images: int, size: int, sources: int, seed: int) -> None:
     """Write a small survey with known truth: FITS images and truth.csv."""
     from surveyfit.sky.simulate import simulate as write

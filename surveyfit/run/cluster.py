@@ -4,6 +4,7 @@ The local cluster listens on the loopback interface only. Its workers are spawne
 one thread; ``NPROC=1`` is what keeps XLA from starting a thread a core in each of them.
 """
 
+import json
 import logging
 import os
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
+from dask.utils import parse_bytes
 from distributed import Client, Future, Nanny, Scheduler, SpecCluster, as_completed
 from distributed.scheduler import KilledWorker
 
@@ -23,6 +25,7 @@ from surveyfit.run.loop import ONE_THREAD
 from surveyfit.run.pieces import Failure, Outcome, Piece
 from surveyfit.run.tasks import execute
 from surveyfit.run.worklist import Worklist
+from surveyfit.sky.atomic import check_writable
 
 LOOPBACK = "127.0.0.1"
 DASHBOARD_PORT = 8787
@@ -30,7 +33,7 @@ DASHBOARD_PORT = 8787
 TASKS_PER_THREAD = 3
 """Tasks in flight for each worker thread: enough to hide the way, few enough to stay bounded."""
 
-CONNECT_TIMEOUT = "20s"
+CONNECT_TIMEOUT = "10s"
 
 _SETTINGS = {
     "distributed.nanny.pre-spawn-environ": {
@@ -118,9 +121,12 @@ def connect(run: Path, config: Config, execution: Execution) -> Iterator[Cluster
     Raises
     ------
     InputError
-        If the scheduler cannot be reached.
+        If the scheduler cannot be reached, the memory limit is not a size, or the performance
+        report cannot be written.
     """
     _quieten(execution.verbose)
+    if execution.performance_report:
+        check_writable(Path(execution.performance_report).parent)
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(_SETTINGS))
         if execution.scheduler is None:
@@ -129,6 +135,7 @@ def connect(run: Path, config: Config, execution: Execution) -> Iterator[Cluster
         else:
             client = stack.enter_context(_existing(execution.scheduler))
         if execution.performance_report:
+            Path(execution.performance_report).parent.mkdir(parents=True, exist_ok=True)
             from distributed import performance_report
 
             stack.enter_context(performance_report(execution.performance_report))
@@ -148,9 +155,11 @@ def _quieten(verbose: bool) -> None:
 def _existing(scheduler: str) -> Client:
     try:
         if Path(scheduler).is_file():
-            return Client(scheduler_file=scheduler, timeout=CONNECT_TIMEOUT)
-        return Client(scheduler, timeout=CONNECT_TIMEOUT)
-    except (OSError, ValueError, TimeoutError) as error:
+            address = json.loads(Path(scheduler).read_text())["address"]
+        else:
+            address = scheduler
+        return Client(address, timeout=CONNECT_TIMEOUT)
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"--scheduler {scheduler}: no scheduler answers there ({error})",
             "give an address such as tcp://host:8786 or the scheduler's file, or leave it out",
@@ -160,6 +169,7 @@ def _existing(scheduler: str) -> Client:
 def _local_cluster(execution: Execution) -> SpecCluster:
     gpus = count_gpus()
     n_workers = execution.workers or gpus or len(os.sched_getaffinity(0))
+    memory_limit = _memory_limit(execution.memory_limit)
     workers = {
         i: {
             "cls": Nanny,
@@ -167,7 +177,7 @@ def _local_cluster(execution: Execution) -> SpecCluster:
                 "nthreads": 1,
                 "host": LOOPBACK,
                 "dashboard": False,
-                "memory_limit": execution.memory_limit or "auto",
+                "memory_limit": memory_limit,
                 "env": {"CUDA_VISIBLE_DEVICES": str(i % gpus)} if gpus else {},
             },
         }
@@ -179,6 +189,14 @@ def _local_cluster(execution: Execution) -> SpecCluster:
         "options": options | {"dashboard_address": f"{LOOPBACK}:{_dashboard_port()}"},
     }
     return SpecCluster(workers=workers, scheduler=scheduler, name="surveyfit")
+
+
+def _memory_limit(words: str | None) -> int | str:
+    """Return bytes; ``auto``, a fair share of the machine's memory, where none were given."""
+    try:
+        return "auto" if words is None else int(parse_bytes(words))
+    except ValueError as error:
+        raise InputError(f"--memory-limit {words}: not a size", "write it as 4GiB") from error
 
 
 def _dashboard_port() -> int:

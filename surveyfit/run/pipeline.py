@@ -66,8 +66,8 @@ def submit(arguments: Sequence[str], output: Path, config: Config, execution: Ex
                 reporter.say(f"Dashboard: {executor.dashboard}")
             try:
                 return _work(executor, found, directory, config, execution, record, reporter)
-            except KeyboardInterrupt:
-                record.end("interrupted")
+            except BaseException as error:
+                record.end("stopped" if isinstance(error, Exception) else "interrupted")
                 raise
 
 
