@@ -38,11 +38,12 @@ CONNECT_TIMEOUT = "10s"
 _SETTINGS = {
     "distributed.nanny.pre-spawn-environ": {
         **ONE_THREAD,
-        "DASK_LOGGING__DISTRIBUTED": "warning",
+        "DASK_LOGGING__DISTRIBUTED": "critical",
         "MALLOC_TRIM_THRESHOLD_": "65536",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     },
     "distributed.worker.multiprocessing-method": "spawn",
+    "distributed.worker.preload": ["surveyfit.run.worker"],
     # A proxy route on the dashboard would let its visitors reach other hosts.
     "distributed.scheduler.http.routes": [
         "distributed.http.scheduler.prometheus",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from surveyfit.run.interrupt import interrupt_later
 from surveyfit.run.pieces import Outcome, Piece
 from surveyfit.run.worklist import Worklist
 
@@ -19,9 +20,11 @@ class Loop:
         self._work = work
 
     def run(self, worklist: Worklist) -> Iterator[Outcome]:
-        """Yield outcomes until nothing is left to do."""
-        while worklist:
-            piece = worklist.pop()
-            outcome = worklist.resume(piece) or self._work(piece)
-            worklist.done(outcome)
-            yield outcome
+        """Yield outcomes until nothing is left to do; an interrupt is raised between pieces."""
+        with interrupt_later() as check_interrupt:
+            while worklist:
+                piece = worklist.pop()
+                outcome = worklist.resume(piece) or self._work(piece)
+                worklist.done(outcome)
+                yield outcome
+                check_interrupt()
