@@ -64,7 +64,7 @@ class Config:
     def __post_init__(self) -> None:
         for field_ in fields(self):
             value = getattr(self, field_.name)
-            _check(_is_definite(value), field_.name, value, "give a finite number, or a word")
+            _check(_is_definite(value), field_.name, value, "give a value, or leave it out")
         for name in ("thresh", "filter_fwhm", "gamma"):
             _check(getattr(self, name) > 0, name, getattr(self, name), "give a positive number")
         for name in ("gain", "saturate"):

@@ -1,11 +1,13 @@
 """Detection: which pixels belong to which source, by sep."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import sep
 from numpy.typing import NDArray
-from scipy.ndimage import label
+from scipy.ndimage import convolve, label
+from skimage.segmentation import watershed
 
 from surveyfit.sky.kernel import detection_kernel
 
@@ -30,6 +32,10 @@ MOST_SUB_OBJECTS = 262144
 """Room for the parts of one island: sep's own start, and the most that we allow it."""
 
 ACTIVE_PIXELS_MIN = 300_000
+"""sep's own room for the pixels above the threshold; we give as much as there are pixels."""
+
+TOUCHING = np.ones((3, 3))
+"""Pixels that touch at a corner belong together, as for sep."""
 
 
 @dataclass(frozen=True)
@@ -78,48 +84,73 @@ def detect(
     """
     kernel = detection_kernel(filter_fwhm) if filter_factor < WORTHWHILE_FACTOR else None
     sigma = np.where(mask, 1, noise * (filter_factor if kernel is not None else 1))
-    objects, segments = _extract(data, sigma.astype(np.float32), mask, ISOPHOTE * thresh, kernel)
-    objects, segments = _keep(objects["cpeak"] >= objects["thresh"] / ISOPHOTE, objects, segments)
-    islands, _ = label(segments > 0, structure=np.ones((3, 3)))
+    scene = _Scene(data, sigma.astype(np.float32), mask, ISOPHOTE * thresh, kernel)
+    objects, segments = _keep(*scene.extract(True))
+    islands, _ = label(segments > 0, structure=TOUCHING)
+    of_object = islands[objects["ypeak"], objects["xpeak"]]
+    blended = (np.bincount(of_object, minlength=islands.max() + 1) > 1)[islands]
+    if blended.any():
+        objects, segments = scene.extract(scene.share_out(objects, segments, blended))
     return Detections(objects, segments, islands[objects["ypeak"], objects["xpeak"]])
 
 
-def _extract(
-    data: NDArray[np.float32],
-    sigma: NDArray[np.float32],
-    mask: NDArray[np.bool_],
-    thresh: float,
-    kernel: NDArray[np.float32] | None,
-) -> tuple[NDArray[np.void], NDArray[np.int32]]:
-    """Run sep, with more room for the parts of an island where it asks for it."""
-    sep.set_extract_pixstack(max(ACTIVE_PIXELS_MIN, data.size))
-    sub_objects = SUB_OBJECTS
-    while True:
-        sep.set_sub_object_limit(sub_objects)
-        try:
-            return sep.extract(
-                data,
-                thresh,
-                err=sigma,
-                mask=mask,
-                minarea=MIN_PIXELS,
-                filter_kernel=kernel,
-                filter_type="conv",
-                deblend_nthresh=DEBLEND_LEVELS,
-                deblend_cont=DEBLEND_CONTRAST,
-                segmentation_map=True,
-            )
-        except Exception as error:
-            # sep raises a bare Exception; only this one is cured by more room.
-            if "sub-object" not in str(error) or sub_objects >= MOST_SUB_OBJECTS:
-                raise
-            sub_objects *= 8
+@dataclass(frozen=True)
+class _Scene:
+    """A piece of image as sep takes it."""
+
+    data: NDArray[np.float32]
+    sigma: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    thresh: float
+    kernel: NDArray[np.float32] | None
+
+    def extract(
+        self, segments: NDArray[np.int32] | Literal[True]
+    ) -> tuple[NDArray[np.void], NDArray[np.int32]]:
+        """Run sep: find objects (True), or measure those of the given segments."""
+        sep.set_extract_pixstack(max(ACTIVE_PIXELS_MIN, self.data.size))
+        sub_objects = SUB_OBJECTS
+        while True:
+            sep.set_sub_object_limit(sub_objects)
+            try:
+                return sep.extract(
+                    self.data,
+                    self.thresh,
+                    err=self.sigma,
+                    mask=self.mask,
+                    minarea=MIN_PIXELS,
+                    filter_kernel=self.kernel,
+                    filter_type="conv",
+                    deblend_nthresh=DEBLEND_LEVELS,
+                    deblend_cont=DEBLEND_CONTRAST,
+                    segmentation_map=segments,
+                )
+            except Exception as error:
+                # sep raises a bare Exception; only this one is cured by more room.
+                if "sub-object" not in str(error) or sub_objects >= MOST_SUB_OBJECTS:
+                    raise
+                sub_objects *= 8
+
+    def share_out(
+        self, objects: NDArray[np.void], segments: NDArray[np.int32], blended: NDArray[np.bool_]
+    ) -> NDArray[np.int32]:
+        """Give each pixel of a blend to the object whose slope it lies on.
+
+        sep draws lots for the pixels between blended objects; what they come to hold, and so
+        their fits, would depend on the tile in which they are found.
+        """
+        smooth = self.data if self.kernel is None else convolve(self.data, self.kernel)
+        peaks = np.zeros_like(segments)
+        peaks[objects["ycpeak"], objects["xcpeak"]] = np.arange(1, len(objects) + 1)
+        slopes = watershed(-smooth, peaks, connectivity=2, mask=blended)
+        return np.where(blended, slopes, segments).astype(np.int32)
 
 
 def _keep(
-    wanted: NDArray[np.bool_], objects: NDArray[np.void], segments: NDArray[np.int32]
+    objects: NDArray[np.void], segments: NDArray[np.int32]
 ) -> tuple[NDArray[np.void], NDArray[np.int32]]:
-    """Drop objects and their segments; the others are renumbered."""
+    """Drop objects whose peak does not pass the threshold; the others are renumbered."""
+    wanted = objects["cpeak"] >= objects["thresh"] / ISOPHOTE
     numbers = np.zeros(len(objects) + 1, np.int32)
     numbers[1:][wanted] = np.arange(1, np.count_nonzero(wanted) + 1)
     return objects[wanted], numbers[segments]
