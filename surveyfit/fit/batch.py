@@ -25,6 +25,9 @@ from surveyfit.fit.units import (
 )
 from surveyfit.schema import FitStatus
 
+GPU_BATCH = 1024
+"""Cutouts in step with each other, and in one call, on a GPU, which a CPU's blocks leave idle."""
+
 FAILED = (FitStatus.NOT_FINITE, FitStatus.NO_DATA)
 """Rows of these statuses hold no numbers."""
 
@@ -65,7 +68,7 @@ class FitSettings(NamedTuple):
     max_iterations : int
         Newton steps of one source, over all refreshes of its scale.
     batch : int
-        Cutouts in one compiled call.
+        Cutouts in one compiled call on a CPU; a tile's last call is filled up with empty ones.
     block : int
         Cutouts fitted in step with each other on a CPU: few enough for its cache.
     """
@@ -74,7 +77,7 @@ class FitSettings(NamedTuple):
     model_error: float = 0.05
     dtype: str = "float32"
     max_iterations: int = 50
-    batch: int = 128
+    batch: int = 32
     block: int = 8
 
 
@@ -180,8 +183,9 @@ def _fit(chunk: Cutouts, settings: FitSettings, table: LogLaw) -> FitResult:
 
 def _block_and_size(settings: FitSettings) -> tuple[int, int]:
     """Return the cutouts in step with each other, and in one call (a multiple of it)."""
-    block = settings.block if jax.default_backend() == "cpu" else settings.batch
-    return block, block * ceil(settings.batch / block)
+    if jax.default_backend() != "cpu":
+        return GPU_BATCH, GPU_BATCH
+    return settings.block, settings.block * ceil(settings.batch / settings.block)
 
 
 def _recipe(settings: FitSettings) -> Recipe:
