@@ -256,3 +256,36 @@ def test_the_table_of_images_tells_what_was_measured(survey: Path, plain_run: Pa
     assert (images["gain"] == 1).all()
     header = fits.getheader(survey / "sky_0001.fits")
     assert images["exposure"][0] == header["EXPTIME"]
+
+
+@pytest.mark.cluster
+def test_an_existing_cluster_is_used_and_left_running(
+    survey: Path, plain_run: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "scheduler.json"
+    common = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
+    scheduler = subprocess.Popen(
+        [sys.executable, "-m", "dask", "scheduler", "--port", "0", *common],
+        stderr=subprocess.DEVNULL,
+    )
+    folder = ["--local-directory", str(tmp_path)]
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "dask", "worker", "--nthreads", "1", *folder, *common],
+        env={**os.environ, "NPROC": "1"},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while not file.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        run = tmp_path / "run"
+        execution = Execution(scheduler=str(file), quiet=True)
+        assert submit([str(survey)], run, Config(), execution) == 0
+        assert parts(run) == parts(plain_run)
+        assert scheduler.poll() is None
+        assert worker.poll() is None
+    finally:
+        worker.terminate()
+        scheduler.terminate()
+        worker.wait(20)
+        scheduler.wait(20)
