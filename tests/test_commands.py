@@ -152,6 +152,18 @@ def test_overwrite_replaces_a_run_and_nothing_else(
     assert (tmp_path / "mine" / "thesis.tex").exists()
 
 
+def test_a_run_killed_when_it_had_but_its_record_is_taken_up(
+    survey: Path, plain_run: Path, tmp_path: Path
+) -> None:
+    """What a kill may leave at the start of a run, or while --overwrite deletes an old one."""
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(plain_run / "run.json", run)
+    answer = surveyfit("submit", survey, "-o", run, "--workers", 0)
+    assert answer.status == 0
+    assert catalogue(run) == catalogue(plain_run)
+
+
 WRONG_USES = {
     "no command": ([], "Missing command"),
     "unknown command": (["sumbit"], "No such command 'sumbit'"),

@@ -83,13 +83,25 @@ class RunDirectory:
             _check_same(self, config)
 
     def prepare(self, config: Config, overwrite: bool) -> None:
-        """Make the folders and stores; with ``overwrite`` delete an earlier run first."""
+        """Make the folders; with ``overwrite`` delete an earlier run first, all but its record.
+
+        The stores are made after the record, without which a folder is not taken for a run.
+        """
         self.check_usable(config, overwrite)
         if overwrite and is_run(self.path):
-            shutil.rmtree(self.path)
+            self._clear()
         for folder in (self.path, self.receipts, self.catalog):
             folder.mkdir(parents=True, exist_ok=True)
-        self.stores.create()
+
+    def _clear(self) -> None:
+        """Delete what a run has made, what vouches for it first; a kill leaves a run to resume."""
+        if self.receipts.exists():
+            shutil.rmtree(self.receipts)
+        for path in self.path.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path != self.record_path:
+                path.unlink()
 
     def record(self) -> dict[str, Any]:
         """Read run.json."""

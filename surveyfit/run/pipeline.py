@@ -62,6 +62,7 @@ def submit(arguments: Sequence[str], output: Path, config: Config, execution: Ex
         with _executor(directory, config, execution) as executor:
             directory.prepare(config, execution.overwrite)
             record = Record(directory, config, execution, executor.dashboard)
+            directory.stores.create()
             if executor.dashboard:
                 reporter.say(f"Dashboard: {executor.dashboard}")
             try:
