@@ -183,7 +183,10 @@ WRONG_USES = {
     "small tile": (["submit", "sky", "--tile", "10"], "give at least 128"),
     "wide filter": (["submit", "sky", "--filter-fwhm", "1e9"], "give at most 32"),
     "empty text": (["submit", "sky", "--hdu", ""], "--hdu (key hdu) cannot be ''"),
-    "unknown key": (["submit", "sky", "--config", "typo.toml"], "key 'tresh'"),
+    "unknown key": (
+        ["submit", "sky", "--config", "typo.toml"],
+        "typo.toml: unknown configuration key 'tresh'",
+    ),
     "config no TOML": (["submit", "sky", "--config", "gone.txt"], "gone.txt: not TOML"),
     "config missing": (["submit", "sky", "--config", "no.toml"], "no.toml: No such file"),
     "pattern": (["submit", "sky", "--noise", "{foo}.fits"], "unknown field {foo}"),

@@ -159,16 +159,20 @@ def load_config(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the file cannot be read or is not TOML.
+        If the file cannot be read, is not TOML, or has a key or value that `Config` refuses.
     """
     try:
-        return tomllib.loads(path.read_text())
+        values = tomllib.loads(path.read_text())
+        Config.from_dict(values)
+    except InputError as error:
+        raise InputError(f"{path}: {error.what}", error.remedy) from error
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}", "give a readable TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path}: not TOML ({error})", "write lines such as thresh = 4.0"
         ) from error
+    return values
 
 
 @dataclass(frozen=True)
