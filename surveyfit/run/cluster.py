@@ -35,6 +35,9 @@ TASKS_PER_THREAD = 3
 
 CONNECT_TIMEOUT = "10s"
 
+LOUD_LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application", "bokeh")
+"""Those whose level distributed sets; a child among them does not follow its parent."""
+
 _SETTINGS = {
     "distributed.nanny.pre-spawn-environ": {
         **ONE_THREAD,
@@ -146,10 +149,10 @@ def connect(run: Path, config: Config, execution: Execution) -> Iterator[Cluster
 def _quieten(verbose: bool) -> None:
     """Keep the libraries' log lines, tracebacks among them, from the user unless asked for.
 
-    A browser that leaves the dashboard is enough to make tornado log one.
+    A browser that leaves the dashboard, or Ctrl-C, is enough to make tornado log one.
     """
     level = logging.INFO if verbose else logging.CRITICAL
-    for name in ("distributed", "tornado", "bokeh"):
+    for name in LOUD_LOGGERS:
         logging.getLogger(name).setLevel(level)
 
 
