@@ -1,7 +1,7 @@
 """Detection: which pixels belong to which source, by sep."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import sep
@@ -26,6 +26,11 @@ DEBLEND_LEVELS = 32
 DEBLEND_CONTRAST = 0.001
 """A peak is a source of its own if it holds this share of its island's flux. At source-extractor's
 0.005 galaxies beside a bright star are lost in its halo (2 of 15 in a VISTA image)."""
+
+SHARP_THRESH = 10.0
+SHARP_CONTRAST = 0.005
+"""Bright sources are told apart in the image itself, above this many sigmas: of simulated pairs
+4 to 12 pixels apart at a seeing of 3.5 that finds 508 of 548 where the filtered image shows 494."""
 
 SUB_OBJECTS = 1024
 MOST_SUB_OBJECTS = 262144
@@ -84,14 +89,34 @@ def detect(
     """
     kernel = detection_kernel(filter_fwhm) if filter_factor < WORTHWHILE_FACTOR else None
     sigma = np.where(mask, 1, noise * (filter_factor if kernel is not None else 1))
-    scene = _Scene(data, sigma.astype(np.float32), mask, ISOPHOTE * thresh, kernel)
-    objects, segments = _keep(*scene.extract(True))
+    scene = _Scene(data, sigma.astype(np.float32), mask, kernel)
+    objects, segments = _keep(*scene.find(ISOPHOTE * thresh, DEBLEND_CONTRAST))
+    peak_y, peak_x = objects["ycpeak"], objects["xcpeak"]
+    if kernel is not None:
+        sharp = _Scene(data, np.where(mask, 1, noise).astype(np.float32), mask, None)
+        peak_y, peak_x = _sharpened(objects, segments, sharp.find(SHARP_THRESH, SHARP_CONTRAST)[0])
     islands, _ = label(segments > 0, structure=TOUCHING)
-    of_object = islands[objects["ypeak"], objects["xpeak"]]
-    blended = (np.bincount(of_object, minlength=islands.max() + 1) > 1)[islands]
-    if blended.any():
-        objects, segments = scene.extract(scene.share_out(objects, segments, blended))
+    blended = np.bincount(islands[peak_y, peak_x], minlength=islands.max() + 1) > 1
+    if blended[1:].any():
+        shared = scene.share_out(peak_y, peak_x, segments, blended[islands])
+        objects, segments = scene.measure(ISOPHOTE * thresh, shared)
     return Detections(objects, segments, islands[objects["ypeak"], objects["xpeak"]])
+
+
+def _sharpened(
+    objects: NDArray[np.void], segments: NDArray[np.int32], sharp: NDArray[np.void]
+) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """Return the peaks (y, x) of the filtered image; of the image itself where it shows some.
+
+    The filter that finds faint sources melts close bright ones together.
+    """
+    owner = segments[sharp["ypeak"], sharp["xpeak"]]
+    sharp, owner = sharp[owner > 0], owner[owner > 0]
+    only_filtered = np.delete(np.arange(len(objects)), np.unique(owner) - 1)
+    return (
+        np.concatenate([objects["ycpeak"][only_filtered], sharp["ypeak"]]),
+        np.concatenate([objects["xcpeak"][only_filtered], sharp["xpeak"]]),
+    )
 
 
 @dataclass(frozen=True)
@@ -101,13 +126,20 @@ class _Scene:
     data: NDArray[np.float32]
     sigma: NDArray[np.float32]
     mask: NDArray[np.bool_]
-    thresh: float
     kernel: NDArray[np.float32] | None
 
-    def extract(
-        self, segments: NDArray[np.int32] | Literal[True]
+    def find(self, thresh: float, contrast: float) -> tuple[NDArray[np.void], NDArray[np.int32]]:
+        """Find objects above a threshold in sigmas; return them and their segments."""
+        return self._extract(thresh, deblend_cont=contrast, segmentation_map=True)
+
+    def measure(
+        self, thresh: float, segments: NDArray[np.int32]
     ) -> tuple[NDArray[np.void], NDArray[np.int32]]:
-        """Run sep: find objects (True), or measure those of the given segments."""
+        """Measure the objects of given segments."""
+        return self._extract(thresh, segmentation_map=segments)
+
+    def _extract(self, thresh: float, **options: Any) -> tuple[NDArray[np.void], NDArray[np.int32]]:
+        """Run sep, with more room for the parts of an island where it asks for it."""
         sep.set_extract_pixstack(max(ACTIVE_PIXELS_MIN, self.data.size))
         sub_objects = SUB_OBJECTS
         while True:
@@ -115,15 +147,14 @@ class _Scene:
             try:
                 return sep.extract(
                     self.data,
-                    self.thresh,
+                    thresh,
                     err=self.sigma,
                     mask=self.mask,
                     minarea=MIN_PIXELS,
                     filter_kernel=self.kernel,
                     filter_type="conv",
                     deblend_nthresh=DEBLEND_LEVELS,
-                    deblend_cont=DEBLEND_CONTRAST,
-                    segmentation_map=segments,
+                    **options,
                 )
             except Exception as error:
                 # sep raises a bare Exception; only this one is cured by more room.
@@ -132,18 +163,24 @@ class _Scene:
                 sub_objects *= 8
 
     def share_out(
-        self, objects: NDArray[np.void], segments: NDArray[np.int32], blended: NDArray[np.bool_]
+        self,
+        peak_y: NDArray[np.int_],
+        peak_x: NDArray[np.int_],
+        segments: NDArray[np.int32],
+        blended: NDArray[np.bool_],
     ) -> NDArray[np.int32]:
-        """Give each pixel of a blend to the object whose slope it lies on.
+        """Give each pixel of a blend to the peak on whose slope it lies; numbers follow the peaks.
 
         sep draws lots for the pixels between blended objects; what they come to hold, and so
         their fits, would depend on the tile in which they are found.
         """
         smooth = self.data if self.kernel is None else convolve(self.data, self.kernel)
         peaks = np.zeros_like(segments)
-        peaks[objects["ycpeak"], objects["xcpeak"]] = np.arange(1, len(objects) + 1)
+        peaks[peak_y, peak_x] = np.arange(1, len(peak_y) + 1)
+        alone = np.zeros(segments.max() + 1, np.int32)
+        alone[segments[peak_y, peak_x]] = peaks[peak_y, peak_x]
         slopes = watershed(-smooth, peaks, connectivity=2, mask=blended)
-        return np.where(blended, slopes, segments).astype(np.int32)
+        return np.where(blended, slopes, alone[segments]).astype(np.int32)
 
 
 def _keep(
