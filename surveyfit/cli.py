@@ -1,5 +1,6 @@
 """The command line: words to a `Config`, one call, a summary."""
 
+import os
 import signal
 import sys
 import time
@@ -167,6 +168,11 @@ def submit(
     values |= {k: v for k, v in measurement.items() if v is not None}
     if isinstance(values.get("mask_bits"), str):
         values["mask_bits"] = [word.strip() for word in values["mask_bits"].split(",")]
+    for name in ("noise", "background", "mask"):
+        pattern = values.get(name)
+        if isinstance(pattern, str) and not pattern.startswith("{dir}"):
+            # Workers may stand in another folder than the user.
+            values[name] = os.path.abspath(pattern)
     settings = Config.from_dict(values)
     if dry_run:
         from surveyfit.run.dry_run import dry_run as plan

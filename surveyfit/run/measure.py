@@ -95,9 +95,13 @@ def use_compilation_cache() -> None:
     import jax
 
     if jax.config.values["jax_compilation_cache_dir"] is None:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        folder = base / "surveyfit" / "jax"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+            folder = base / "surveyfit" / "jax"
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except (OSError, RuntimeError):
+            # A user without a home (a container's, say) compiles anew in every process.
+            return
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

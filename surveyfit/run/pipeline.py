@@ -191,7 +191,7 @@ def _finish(
     reporter.conclude(
         f"{tally.rows} sources ({good} good) from {measured} images in {record.elapsed:.1f} s"
     )
-    reporter.conclude(f"Catalogue: {rows} rows in {where}")
+    reporter.conclude(f"Catalogue: {rows} rows in {where}" if rows else "No catalogue rows")
     if failures:
         reporter.conclude(
             f"{len(failures)} failed, see {directory.failures_path}; submitting again retries them"

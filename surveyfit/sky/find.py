@@ -40,8 +40,9 @@ def find_images(arguments: Sequence[str]) -> list[Found]:
     Returns
     -------
     list of Found
-        ``name`` is the path below the folder given, or else the file's name; the absolute path
-        where two files would have the same name.
+        ``path`` is absolute, since workers may stand elsewhere. ``name`` is the path below the
+        folder given, or else the file's name; the absolute path where two files would have the
+        same name.
 
     Raises
     ------
@@ -56,7 +57,10 @@ def find_images(arguments: Sequence[str]) -> list[Found]:
         raise InputError("no images were given", "name files, folders or globs of FITS images")
     counts = Counter(found.name for found in by_real_path.values())
     return [
-        Found(path, printable(name if counts[name] == 1 else os.path.abspath(path)))
+        Found(
+            Path(os.path.abspath(path)),
+            printable(name if counts[name] == 1 else os.path.abspath(path)),
+        )
         for path, name in by_real_path.values()
     ]
 

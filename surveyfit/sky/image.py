@@ -149,7 +149,9 @@ def scan_file(
             )
             for h in science
         )
-    return FileContents(path, name, content, images, _others(layout, wanted, kinds, name))
+    return FileContents(
+        path, name, content, images, _others(layout, wanted, kinds, name, set(masks.values()))
+    )
 
 
 def _selected(layout: Sequence[Hdu], word: str, name: str) -> tuple[Hdu, ...]:
@@ -217,7 +219,7 @@ def _names(science: Sequence[Hdu], name: str) -> dict[int, str]:
 
 
 def _others(
-    layout: Sequence[Hdu], wanted: Sequence[Hdu], kinds: dict[int, str], name: str
+    layout: Sequence[Hdu], wanted: Sequence[Hdu], kinds: dict[int, str], name: str, used: set[int]
 ) -> tuple[Other, ...]:
     """List what is not measured, less the empty primary HDU that every multi-HDU file has."""
     rest = [h for h in wanted if kinds[h.index] != SKY and not (h.index == 0 and not h.shape)]
@@ -225,7 +227,7 @@ def _others(
         Other(
             name if len(layout) == 1 else f"{name}[{h.label}]",
             kinds[h.index],
-            _note(h, kinds[h.index]),
+            _note(h, kinds[h.index], used=h.index in used),
         )
         for h in rest
     )
@@ -235,8 +237,13 @@ def _plane_index(shape: tuple[int, ...], plane: int | None) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(plane or 0, shape[:-2])) if shape[2:] else ()
 
 
-def _note(hdu: Hdu, kind: str) -> str:
+def _note(hdu: Hdu, kind: str, *, used: bool) -> str:
+    """Say what becomes of a part that is not measured, or how to make use of it."""
     if kind in NOT_IMAGES:
         return NOT_IMAGES[kind]
+    if used:
+        return "its bad pixels are left out of the image beside it"
+    if kind in ("variance", "weight"):
+        return f"as noise: --noise '{{dir}}/{{name}}[{hdu.label}]' --noise-type {kind}"
     plane = " and --plane" if kind == "cube" else ""
     return f"shape {hdu.shape}; measured with --hdu {hdu.index}{plane}"

@@ -85,7 +85,7 @@ def _read_part(path: Path, types: pa.Schema) -> pa.Table:
     except (OSError, pa.ArrowException) as error:
         raise InputError(
             f"{path} is missing or damaged ({' '.join(str(error).split())})",
-            "run 'surveyfit verify', then submit again to redo this piece",
+            "submit again with --overwrite",
         ) from error
     if not table.schema.equals(types):
         raise InputError(
