@@ -191,7 +191,7 @@ WRONG_USES = {
     "config missing": (["submit", "sky", "--config", "no.toml"], "no.toml: No such file"),
     "pattern": (["submit", "sky", "--noise", "{foo}.fits"], "unknown field {foo}"),
     "pattern format": (["submit", "sky", "--mask", "{stem!x}.fits"], "{stem} takes no format"),
-    "pattern brace": (["submit", "sky", "--background", "{dir"], "--background {dir"),
+    "pattern brace": (["submit", "sky", "--background", "{dir"], "expected '}'"),
     "output is a file": (["submit", "sky", "-o", "list.txt"], "list.txt is not a folder"),
     "output in a file": (["submit", "sky", "-o", "list.txt/run"], "list.txt is not a folder"),
     "output is another's": (["submit", "sky", "-o", "sky"], "holds something else than a run"),
