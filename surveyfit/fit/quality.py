@@ -56,14 +56,16 @@ def quality(source: Source, solution: Solution, gamma: float, model_error: float
     expected = pixel_scale(sigma, amp, model_error)
     core = source.used & (signal > CORE_FRACTION * amp)
     scale = gamma * pixel_scale(source.noise, solution.scale_amp[:, None, None], model_error)
-    return Quality(
-        gof=SIGMA_PER_MEDIAN * _median(residual / sigma, core),
-        mismatch=SIGMA_PER_MEDIAN * _median(residual / expected, core),
-        resid_max=np.max(residual / sigma, axis=(1, 2), where=source.used, initial=0.0),
-        log_scale=np.sum(np.log(scale), axis=(1, 2), where=source.used),
-        n_pix=np.sum(source.used, axis=(1, 2)).astype(np.int32),
-        n_outlier=np.sum(residual > OUTLIER_SIGMAS * expected, axis=(1, 2)).astype(np.int32),
-    )
+    # A fit that ran away may have no noise left in its own units; its row says so.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Quality(
+            gof=SIGMA_PER_MEDIAN * _median(residual / sigma, core),
+            mismatch=SIGMA_PER_MEDIAN * _median(residual / expected, core),
+            resid_max=np.max(residual / sigma, axis=(1, 2), where=source.used, initial=0.0),
+            log_scale=np.sum(np.log(scale), axis=(1, 2), where=source.used),
+            n_pix=np.sum(source.used, axis=(1, 2)).astype(np.int32),
+            n_outlier=np.sum(residual > OUTLIER_SIGMAS * expected, axis=(1, 2)).astype(np.int32),
+        )
 
 
 def _median(values: np.ndarray, where: np.ndarray) -> np.ndarray:
