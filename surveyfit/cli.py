@@ -170,7 +170,7 @@ def submit(
         values["mask_bits"] = [word.strip() for word in values["mask_bits"].split(",")]
     for name in ("noise", "background", "mask"):
         pattern = values.get(name)
-        if isinstance(pattern, str) and not pattern.startswith("{dir}"):
+        if isinstance(pattern, str) and not pattern.startswith("{dir"):
             # Workers may stand in another folder than the user.
             values[name] = os.path.abspath(pattern)
     settings = Config.from_dict(values)
