@@ -6,6 +6,7 @@ t = (1-sigma noise of a pixel) / (its Cauchy scale), because a source's own phot
 error change t from pixel to pixel and from source to source.
 """
 
+from functools import partial
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -64,7 +65,11 @@ def noise_law(quantiles: np.ndarray | None = None, loss: Loss = cauchy) -> Noise
     if not (np.isfinite(values).all() and np.any(values)):
         raise InputError("the quantiles of the noise", "give finite values that are not all zero")
     with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
-        z = jnp.exp(LOG_T)[:, None] * jnp.asarray(values)
-        mean_curvature = jnp.mean(curvature(loss, z), axis=1)
-        mean_score = jnp.mean(score(loss, z) ** 2, axis=1)
+        mean_curvature, mean_score = _expectations(values, loss)
         return NoiseLaw(LOG_T, np.asarray(mean_curvature), np.asarray(mean_score))
+
+
+@partial(jax.jit, static_argnames="loss")
+def _expectations(values: jax.Array, loss: Loss) -> tuple[jax.Array, jax.Array]:
+    z = jnp.exp(LOG_T)[:, None] * values
+    return jnp.mean(curvature(loss, z), axis=1), jnp.mean(score(loss, z) ** 2, axis=1)

@@ -90,11 +90,12 @@ def detect(
     kernel = detection_kernel(filter_fwhm) if filter_factor < WORTHWHILE_FACTOR else None
     sigma = np.where(mask, 1, noise * (filter_factor if kernel is not None else 1))
     scene = _Scene(data, sigma.astype(np.float32), mask, kernel)
-    objects, segments = _keep(*scene.find(ISOPHOTE * thresh, DEBLEND_CONTRAST))
+    objects, segments = _keep(*scene.find(ISOPHOTE * thresh, DEBLEND_CONTRAST, clean=True))
     peak_y, peak_x = objects["ycpeak"], objects["xcpeak"]
     if kernel is not None:
         sharp = _Scene(data, np.where(mask, 1, noise).astype(np.float32), mask, None)
-        peak_y, peak_x = _sharpened(objects, segments, sharp.find(SHARP_THRESH, SHARP_CONTRAST)[0])
+        bright, _ = sharp.find(SHARP_THRESH, SHARP_CONTRAST, clean=False)
+        peak_y, peak_x = _sharpened(objects, segments, bright)
     islands, _ = label(segments > 0, structure=TOUCHING)
     blended = np.bincount(islands[peak_y, peak_x], minlength=islands.max() + 1) > 1
     if blended[1:].any():
@@ -128,9 +129,15 @@ class _Scene:
     mask: NDArray[np.bool_]
     kernel: NDArray[np.float32] | None
 
-    def find(self, thresh: float, contrast: float) -> tuple[NDArray[np.void], NDArray[np.int32]]:
-        """Find objects above a threshold in sigmas; return them and their segments."""
-        return self._extract(thresh, deblend_cont=contrast, segmentation_map=True)
+    def find(
+        self, thresh: float, contrast: float, *, clean: bool
+    ) -> tuple[NDArray[np.void], NDArray[np.int32]]:
+        """Find objects above a threshold in sigmas; return them and their segments.
+
+        Cleaning drops what may be the wing of a neighbour. It judges by moments that hold the
+        lots drawn for pixels of blends, so bright peaks, which cannot be wings, go without it.
+        """
+        return self._extract(thresh, deblend_cont=contrast, clean=clean, segmentation_map=True)
 
     def measure(
         self, thresh: float, segments: NDArray[np.int32]
