@@ -3,7 +3,7 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,14 @@ from surveyfit.run.config import Config
 from surveyfit.run.plan import Tile
 from surveyfit.schema import PACKED, PARAMETERS, Flag
 from surveyfit.sky.background import NoiseGrid
-from surveyfit.sky.cutouts import CutoutGroup
 from surveyfit.sky.header import Facts
 from surveyfit.sky.image import Image
 from surveyfit.sky.reader import ImageReader
+from surveyfit.sky.sources import CutoutGroup, Sources
 from surveyfit.sky.world import Positions, iau_name
+
+if TYPE_CHECKING:
+    from surveyfit.fit.batch import Cutouts, FitResult
 
 MAG_PER_RELATIVE_FLUX = 2.5 / np.log(10)
 
@@ -35,55 +38,62 @@ def measure_group(
 
     Beside the catalogue's columns the mapping holds ``peak_x`` and ``peak_y``, the peak pixel.
     """
-    from surveyfit.fit.batch import Cutouts, FitSettings, fit_batch
     from surveyfit.fit.derived import pixel_quantities, sky_quantities
     from surveyfit.fit.flags import fit_flags
-    from surveyfit.fit.noise_law import noise_law
 
     use_compilation_cache()
     sources, facts = group.sources, opened.facts
-    n = len(group.pixels)
-    gain = np.nan if facts.gain is None else facts.gain
-    noise = sources.local_rms if group.noise is None else group.noise
-    cutouts = Cutouts(group.pixels, noise, sources.start, np.full(n, gain))
-    settings = FitSettings(gamma=config.gamma, model_error=config.model_error, dtype=config.dtype)
-    fitted = fit_batch(cutouts, settings, noise_law(grid.quantiles))
-
+    cutouts, fitted = _fit(group, facts, grid, config)
     params = fitted.params.copy()
     params[:, 0] += sources.corner_x
     params[:, 1] += sources.corner_y
     where = opened.world.positions(params[:, 0], params[:, 1])
-    beam = np.full((n, 3), np.nan)
-    if facts.beam is not None:
-        beam[:] = facts.beam.major, facts.beam.minor, facts.beam.pa
     in_pixels = pixel_quantities(params, fitted.cov)
-    on_sky = sky_quantities(params, fitted.cov, where.jacobian, beam)
+    on_sky = sky_quantities(params, fitted.cov, where.jacobian, _beams(facts, len(params)))
+    shapes = {k: v for k, v in (in_pixels | on_sky).items() if not k.startswith("flux_int")}
     flags = sources.sky_flags.astype(np.int32) | fit_flags(cutouts, fitted)
     flags |= np.where(np.isfinite(where.ra), 0, int(Flag.NO_WCS)).astype(np.int32)
     flags |= np.where(on_sky["deconv_code"] == 2, int(Flag.DECONV_POINT), 0).astype(np.int32)
-    shapes = {k: v for k, v in (in_pixels | on_sky).items() if not k.startswith("flux_int")}
     return (
         _identity(group, image, tile, where)
         | _model(params, fitted.cov, fitted.cov_crb)
         | _fluxes(params, fitted.cov, in_pixels, sources.aperture, where, facts)
         | shapes
-        | {"ra": where.ra, "dec": where.dec}
-        | {
-            "local_rms": sources.local_rms,
-            "local_bkg": sources.local_bkg,
-            "gamma": fitted.gamma,
-            "nll": fitted.nll,
-            "gof": fitted.gof,
-            "n_pix": fitted.n_pix,
-            "n_outlier": fitted.n_outlier,
-            "resid_max": fitted.resid_max,
-            "n_iter": fitted.n_iter,
-            "grad_norm": fitted.grad_norm,
-            "hess_cond": fitted.hess_cond,
-            "fit_status": fitted.status,
-            "flags": flags,
-        }
+        | _noise_and_quality(sources, fitted)
+        | {"ra": where.ra, "dec": where.dec, "flags": flags}
     )
+
+
+def _fit(
+    group: CutoutGroup, facts: Facts, grid: NoiseGrid, config: Config
+) -> tuple["Cutouts", "FitResult"]:
+    from surveyfit.fit.batch import Cutouts, FitSettings, fit_batch
+    from surveyfit.fit.noise_law import noise_law
+
+    sources = group.sources
+    gain = np.nan if facts.gain is None else facts.gain
+    noise = sources.local_rms if group.noise is None else group.noise
+    cutouts = Cutouts(group.pixels, noise, sources.start, np.full(len(group.pixels), gain))
+    settings = FitSettings(gamma=config.gamma, model_error=config.model_error, dtype=config.dtype)
+    return cutouts, fit_batch(cutouts, settings, noise_law(grid.quantiles))
+
+
+def _beams(facts: Facts, n: int) -> NDArray[np.float64]:
+    """Return the beam (n, 3) once for every source; NaN where none is known."""
+    beam = facts.beam
+    row = (np.nan,) * 3 if beam is None else (beam.major, beam.minor, beam.pa)
+    return np.tile(row, (n, 1))
+
+
+def _noise_and_quality(sources: Sources, fitted: "FitResult") -> Columns:
+    return {
+        "local_rms": sources.local_rms,
+        "local_bkg": sources.local_bkg,
+        "fit_status": fitted.status,
+        **{name: getattr(fitted, name) for name in ("gamma", "nll", "gof", "n_pix", "n_outlier")},
+        **{name: getattr(fitted, name) for name in ("resid_max", "n_iter", "grad_norm")},
+        "hess_cond": fitted.hess_cond,
+    }
 
 
 def use_compilation_cache() -> None:

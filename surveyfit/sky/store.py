@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from surveyfit.sky.background import NoiseGrid
-from surveyfit.sky.cutouts import SIDES, SOURCE_FIELDS, CutoutGroup, Sources
+from surveyfit.sky.cutouts import SIDES
+from surveyfit.sky.sources import SOURCE_FIELDS, CutoutGroup, Sources
 
 CHUNK = 256
 """Cutouts an inner chunk: 1 MiB at a side of 32."""

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from surveyfit.schema import Flag
 from surveyfit.sky.box import Box
-from surveyfit.sky.cutouts import SIDES, CutoutGroup, Plane, Sources, cut
+from surveyfit.sky.cutouts import SIDES, Plane, cut
 from surveyfit.sky.detect import Detections, detect
 from surveyfit.sky.kernel import FWHM_TO_SIGMA
 from surveyfit.sky.reader import Pixels
+from surveyfit.sky.sources import CutoutGroup, Sources
 from surveyfit.sky.store import RunStores, read_cutouts, write_cutouts
 
 NOISE = 2.0
