@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import subprocess
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -32,6 +33,9 @@ DASHBOARD_PORT = 8787
 
 TASKS_PER_THREAD = 3
 """Tasks in flight for each worker thread: enough to hide the way, few enough to stay bounded."""
+
+SHOWN_FUTURES = 1000
+"""Finished tasks that are remembered, so that the dashboard's bars show what is done."""
 
 CONNECT_TIMEOUT = "10s"
 
@@ -67,6 +71,7 @@ class Cluster:
         self._run = str(run.absolute())
         self._config = config
         self.dashboard = client.dashboard_link
+        self._shown: deque[Future] = deque(maxlen=SHOWN_FUTURES)
 
     def run(self, worklist: Worklist) -> Iterator[Outcome]:
         """Yield outcomes as they come until nothing is left to do."""
@@ -85,6 +90,7 @@ class Cluster:
             if not pending:
                 continue
             for future, result in completed.next_batch():
+                self._shown.append(future)
                 outcome = _outcome(pending.pop(future.key), future, result)
                 worklist.done(outcome)
                 yield outcome
