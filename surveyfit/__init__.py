@@ -8,14 +8,20 @@ if TYPE_CHECKING:
     from surveyfit.fit.hessian import hessian
     from surveyfit.run.finished import open_run
 
-__version__ = version("surveyfit")
+    __version__: str
+
 __all__ = ["__version__", "hessian", "open_run"]
 
 _HOME = {"hessian": "surveyfit.fit.hessian", "open_run": "surveyfit.run.finished"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public functions when they are first used: jax alone takes seconds."""
+    """Import the public functions when they are first used: jax alone takes seconds.
+
+    The version is looked up then too, so that a checkout that is not installed can be imported.
+    """
+    if name == "__version__":
+        return version("surveyfit")
     if name not in _HOME:
         raise AttributeError(f"module 'surveyfit' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)
