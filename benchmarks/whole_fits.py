@@ -1,0 +1,227 @@
+"""Count whole fits a second, and the wrong ones, beside other fitters on the same cutouts.
+
+Usage: python benchmarks/whole_fits.py [--core 0] [--n 20000] [--peers-n 1000] [--hit 0.02]
+                                       [--only NAME] [--quick]
+
+Everyone gets the same cutouts of 32 x 32 pixels, the first ones of one seeded set, and the same
+rough starts: Gaussian noise of 1, peak S/N 5 to 100 (log-uniform), sigma 1.5 to 2.2 pixels,
+e up to 0.4, and ``--hit`` of the pixels 20 to 50 sigma off. surveyfit runs as it does for a
+catalogue: `fit_batch` in float32 with its preparation, both covariances and quality numbers;
+flags and flux errors, which follow on the host, have their own line below the table.
+
+Wrong: centre off by more than 1.5 pixels or flux by more than half. Spread: 1.4826 median
+|fit - truth| / error about the median, over the fits that are not wrong; 1 where errors are true.
+The median round of five sets the speed; the first call, which compiles, is given apart. scipy runs
+with its options as they come, and tuned: Jacobian written out, parameters scaled.
+"""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+from drawn_sources import Truth, draw_sources, outliers, rough_starts
+from peers import astropy_modeling, optimistix_lm, photutils_psf, scipy_least_squares
+from peers.measured import Measured, Problem, joined
+from timing import argument_parser, in_words, pin, print_setting, print_table
+
+from surveyfit.fit.batch import Cutouts, FitResult, FitSettings, fit_batch
+from surveyfit.fit.derived import pixel_quantities
+from surveyfit.fit.flags import fit_flags
+from surveyfit.schema import GOOD
+
+SEED = 3
+SIDE = 32
+SNR = (5.0, 100.0)
+ROUNDS = 5
+FAR = 1.5
+"""Pixels: a centre that is further off is wrong."""
+OFF = 0.5
+"""A flux that is off by more than this share is wrong."""
+SIGMA_PER_MEDIAN = 1.4826
+"""Standard deviation over the median of |x| for Gaussian x."""
+
+
+class Fitter(NamedTuple):
+    """A call that is timed, and one that reads its result; each of a problem."""
+
+    fit: Callable[[Problem], Any]
+    read: Callable[[Problem, Any], Measured]
+
+
+class Run(NamedTuple):
+    """What a fitter made of its cutouts.
+
+    Attributes
+    ----------
+    first : float
+        Seconds of the first call.
+    seconds, reading : float
+        Of a source, in the median round: the fit, and the reading of its result.
+    measured : Measured
+    """
+
+    first: float
+    seconds: float
+    reading: float
+    measured: Measured
+
+
+def fit_ours(problem: Problem) -> tuple[Cutouts, FitResult]:
+    """Fit as the pipeline does; the gain is not known."""
+    n = len(problem.start)
+    cutouts = Cutouts(problem.pixels, np.ones(n), problem.start, np.full(n, np.nan))
+    return cutouts, fit_batch(cutouts, FitSettings(dtype="float32"))
+
+
+def read_ours(_: Problem, found: tuple[Cutouts, FitResult]) -> Measured:
+    """Return centre and flux with their published errors, and the rows outside GOOD."""
+    cutouts, result = found
+    derived = pixel_quantities(result.params, result.cov)
+    return Measured(
+        x0=result.params[:, 0],
+        y0=result.params[:, 1],
+        flux=derived["flux_int"],
+        x0_err=np.sqrt(result.cov[:, 0, 0]),
+        flux_err=derived["flux_int_err"],
+        flagged=(fit_flags(cutouts, result) & GOOD) != 0,
+    )
+
+
+def peer(fit: Callable[[Problem], Measured]) -> Fitter:
+    """Return a fitter whose call hands back what is wanted."""
+    return Fitter(fit, lambda _, measured: measured)
+
+
+OURS = "surveyfit"
+REFERENCE = "scipy cauchy"
+FITTERS = {
+    OURS: Fitter(fit_ours, read_ours),
+    REFERENCE: peer(scipy_least_squares.fit),
+    "scipy cauchy, tuned": peer(scipy_least_squares.fit_tuned),
+    "astropy": peer(astropy_modeling.fit),
+    "photutils": peer(photutils_psf.fit),
+    "optimistix LM cauchy": peer(optimistix_lm.fit),
+}
+
+
+def draw_problem(n: int, hit: float) -> tuple[Truth, Problem]:
+    """Return true sources, and their cutouts and starts."""
+    rng = np.random.default_rng(SEED)
+    truth = draw_sources(n, rng, SIDE, SNR)
+    start = rough_starts(truth, rng)
+    noise = rng.normal(size=(n, SIDE, SIDE))
+    return truth, Problem(truth.images(SIDE) + noise + outliers(noise.shape, hit, rng), start)
+
+
+def compare(tasks: dict[str, tuple[Fitter, Problem]]) -> dict[str, Run]:
+    """Let fitters work through their cutouts, each a fifth of its own in every round.
+
+    So a slow minute of the machine is slow for all. The first fifth runs twice: calls are compiled.
+    """
+    first = {name: _fit_part(*task, 0)[0] for name, task in tasks.items()}
+    parts: dict[str, list[tuple[float, float, Measured]]] = {name: [] for name in tasks}
+    for k in range(ROUNDS):
+        for name, task in tasks.items():
+            parts[name].append(_fit_part(*task, k))
+    runs = {}
+    for name, found in parts.items():
+        fitting, reading, measured = zip(*found, strict=True)
+        size = len(measured[0].flux)
+        runs[name] = Run(
+            first[name],
+            float(np.median(fitting)) / size,
+            float(np.median(reading)) / size,
+            joined(measured),
+        )
+    return runs
+
+
+def _fit_part(fitter: Fitter, problem: Problem, k: int) -> tuple[float, float, Measured]:
+    """Return the seconds of fitting and of reading the k-th part, and what was measured."""
+    size = len(problem.start) // ROUNDS
+    part = problem.part(slice(k * size, (k + 1) * size))
+    fitting, found = _timed(fitter.fit, part)
+    reading, measured = _timed(fitter.read, part, found)
+    return fitting, reading, measured
+
+
+def _timed(call: Callable[..., Any], *given: Any) -> tuple[float, Any]:
+    start = perf_counter()
+    found = call(*given)
+    return perf_counter() - start, found
+
+
+def accuracy(truth: Truth, measured: Measured) -> tuple[str, ...]:
+    """Return wrong, wrong and not flagged, right but flagged, flux error, and both spreads."""
+    n = len(measured.flux)
+    flux, x0, y0 = truth.flux()[:n], truth.x0[:n], truth.y0[:n]
+    share = np.abs(measured.flux / flux - 1)
+    # What is not a number is not near either.
+    right = (np.hypot(measured.x0 - x0, measured.y0 - y0) <= FAR) & (share <= OFF)
+    return (
+        f"{np.mean(~right):.2%}",
+        f"{np.mean(~right & ~measured.flagged):.2%}",
+        f"{np.mean(measured.flagged[right]):.2%}",
+        f"{np.median(share[right]):.2%}",
+        _spread(((measured.x0 - x0) / measured.x0_err)[right]),
+        _spread(((measured.flux - flux) / measured.flux_err)[right]),
+    )
+
+
+def _spread(pull: np.ndarray) -> str:
+    known = pull[np.isfinite(pull)]
+    if not known.size:
+        return "no errors"
+    return f"{SIGMA_PER_MEDIAN * np.median(np.abs(known - np.median(known))):.2f}"
+
+
+HEADER = (
+    "fitter",
+    "n",
+    "fits a second",
+    "x scipy cauchy",
+    "first call",
+    "wrong",
+    "not flagged",
+    "right but flagged",
+    "flux error",
+    "spread x0",
+    "spread flux",
+)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argument_parser(__doc__)
+    parser.add_argument("--n", type=int, default=20_000, help="cutouts for surveyfit")
+    parser.add_argument("--peers-n", type=int, default=1000, help="cutouts for each other fitter")
+    parser.add_argument("--hit", type=float, default=0.02, help="share of the pixels spoilt")
+    parser.add_argument("--only", choices=FITTERS, nargs="*", default=list(FITTERS))
+    options = parser.parse_args()
+    pin(options.core)
+    print_setting("scipy", "astropy", "photutils", "jax", "optimistix", "surveyfit")
+    n, peers_n = (100, 50) if options.quick else (options.n, options.peers_n)
+    truth, problem = draw_problem(max(n, peers_n), options.hit)
+    runs = compare(
+        {
+            name: (FITTERS[name], problem.part(slice(n if name == OURS else peers_n)))
+            for name in options.only
+        }
+    )
+    print(f"{SIDE} x {SIDE} pixels, {options.hit:.0%} of them hit\n")
+    print_table(HEADER, [row(name, found, runs, truth) for name, found in runs.items()])
+    if OURS in runs:
+        reading = in_words(runs[OURS].reading)
+        print(f"{OURS}: flags and flux errors take another {reading} a source")
+
+
+def row(name: str, found: Run, runs: dict[str, Run], truth: Truth) -> tuple[str, ...]:
+    """Return the row of one fitter."""
+    faster = f"{runs[REFERENCE].seconds / found.seconds:.3g}" if REFERENCE in runs else "-"
+    n, rate = str(len(found.measured.flux)), f"{1 / found.seconds:.0f}"
+    return (name, n, rate, faster, in_words(found.first), *accuracy(truth, found.measured))
+
+
+if __name__ == "__main__":
+    main()
