@@ -1,8 +1,8 @@
 """Background and noise of an image on a grid of cells anchored at pixel (0, 0).
 
 Every cell is measured by itself (sep's clipped mode and deviation), so the grid is the
-same however the image is later cut into tiles. Beside the two maps stand two properties of
-the noise as a whole: what the detection filter makes of it, and the shape of its distribution.
+same however the image is later cut into tiles. Beside the two maps stand properties of the noise
+as a whole: what the detection filter makes of it, its distribution and its correlation.
 """
 
 from collections.abc import Callable
@@ -10,40 +10,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import sep
 from numpy.typing import NDArray
 from scipy.interpolate import RectBivariateSpline
-from scipy.ndimage import convolve1d, distance_transform_edt, maximum_filter
-from scipy.stats import norm
+from scipy.ndimage import distance_transform_edt
 
 from surveyfit.errors import InputError
 from surveyfit.sky.box import Box
+from surveyfit.sky.correlation import noise_correlation
 from surveyfit.sky.kernel import detection_profile
+from surveyfit.sky.noise_sample import Cell, filter_factor, measure_cell, noise_quantiles
 from surveyfit.sky.reader import LARGEST_VALUE, Pixels
 
-MIN_GOOD_SHARE = 0.3
-"""A cell with a smaller share of usable pixels takes its values from its neighbours."""
-
 SAMPLED_CELLS = 256
-"""Cells, evenly spread, from which the noise distribution and the filter factor are measured."""
-
-SOURCE_FREE_LIMIT = 3.0
-"""Pixels whose smoothed value exceeds this many sigmas are taken to hold a source."""
-
-SOURCE_MARGIN = 5
-"""Pixels across the square that is left out around each of them."""
-
-MOST_MASKED = 0.05
-"""The filter factor is taken from cells of which no larger share is masked."""
-
-MIN_SAMPLE = 1000
-"""With fewer source-free pixels the noise distribution is taken to be Gaussian."""
+"""Cells, evenly spread, from which the properties of the noise as a whole are measured."""
 
 UNUSABLE = f"NaN, blank, blocks of zeros, masked, saturated or beyond {LARGEST_VALUE:g}"
 """Pixels that are not measured, in words."""
-
-N_QUANTILES = 64
-"""Nodes that represent the noise distribution; enough to place its tails at 1 in 128."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +42,9 @@ class NoiseGrid:
         Noise of the filtered image over the noise of the image; depends on pixel correlation.
     quantiles : array (N_QUANTILES,)
         Quantiles of (pixel - background) / noise over source-free pixels.
+    correlation : array (2 L + 1, 2 L + 1)
+        Correlation coefficient of the noise of pixels (y, x) and (y + dy, x + dx) at
+        [dy + L, dx + L]; L = 0 for independent pixels.
     """
 
     background: NDArray[np.float64]
@@ -68,6 +53,7 @@ class NoiseGrid:
     centres_x: NDArray[np.float64]
     filter_factor: float
     quantiles: NDArray[np.float64]
+    correlation: NDArray[np.float64]
 
     def maps(self, box: Box) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Background and noise of every pixel of a box, image units, bilinear between cells."""
@@ -94,16 +80,6 @@ def _at_least_two(
     return y, x, values
 
 
-@dataclass(frozen=True)
-class _Cell:
-    """One measured cell; the last two are None unless it was sampled and clean."""
-
-    background: float
-    noise: float
-    filtered_noise: float | None = None
-    scaled: NDArray[np.float32] | None = None
-
-
 def measure_grid(
     read: Callable[[Box], Pixels], shape: tuple[int, int], *, cell: int, filter_fwhm: float
 ) -> NoiseGrid:
@@ -128,7 +104,7 @@ def measure_grid(
     n_y, n_x = len(edges_y) - 1, len(edges_x) - 1
     stride = max(1, n_y * n_x // SAMPLED_CELLS)
     profile = detection_profile(filter_fwhm)
-    cells: list[_Cell] = []
+    cells: list[Cell] = []
     usable = 0
     for row in range(n_y):
         pixels = read(Box(edges_y[row], edges_y[row + 1], 0, shape[1]))
@@ -136,18 +112,20 @@ def measure_grid(
         for column in range(n_x):
             part = _columns(pixels, edges_x[column], edges_x[column + 1])
             sampled = (row * n_x + column) % stride == 0
-            cells.append(_measure_cell(part, cell * cell, profile, sampled))
+            cells.append(measure_cell(part, cell * cell, profile, sampled))
     background = np.array([c.background for c in cells]).reshape(n_y, n_x)
     noise = np.array([c.noise for c in cells]).reshape(n_y, n_x)
     if not np.isfinite(noise).any():
         raise _nothing_to_measure(usable)
+    samples = [c.sample for c in cells if c.sample is not None]
     return NoiseGrid(
         background=_smooth(background),
         noise=_smooth(noise),
         centres_y=_centres(edges_y),
         centres_x=_centres(edges_x),
-        filter_factor=_filter_factor(cells, profile),
-        quantiles=_quantiles(cells),
+        filter_factor=filter_factor(samples, profile),
+        quantiles=noise_quantiles(samples),
+        correlation=noise_correlation(samples),
     )
 
 
@@ -180,67 +158,6 @@ def _centres(edges: list[int]) -> NDArray[np.float64]:
 def _columns(pixels: Pixels, x0: int, x1: int) -> Pixels:
     strips: list[Any] = [None if a is None else np.ascontiguousarray(a[:, x0:x1]) for a in pixels]
     return Pixels(*strips)
-
-
-def _clipped(values: NDArray[np.float32]) -> tuple[float, float]:
-    """Clipped mode and standard deviation of pixels (n,), by sep.
-
-    They are given as one row without a mask: with a mask sep silently answers 1 for the
-    deviation of a cell of which it sees less than half.
-    """
-    row = np.ascontiguousarray(values[None, :], np.float32)
-    stats = sep.Background(row, bw=row.size, bh=1, fw=1, fh=1)
-    return stats.globalback, stats.globalrms
-
-
-def _measure_cell(
-    pixels: Pixels, full_area: int, profile: NDArray[np.float32], sampled: bool
-) -> _Cell:
-    """Measure a cell, and again without the sources that the first measurement shows."""
-    data, mask = pixels.data, pixels.mask | pixels.saturated
-    good = data[~mask]
-    needed = max(MIN_GOOD_SHARE * min(full_area, data.size), 2)
-    if good.size < needed or good.min() == good.max():
-        return _Cell(np.nan, np.nan)
-    background, noise = _clipped(good)
-    smooth = _smoothed((data - np.float32(background)) / np.float32(noise), mask, profile)
-    _, filtered_noise = _clipped(smooth[~mask])
-    bright = smooth > SOURCE_FREE_LIMIT * filtered_noise
-    free = ~mask & ~maximum_filter(bright, SOURCE_MARGIN)
-    if np.count_nonzero(free) < needed:
-        return _Cell(background, noise)
-    background, noise = _clipped(data[free])
-    if not sampled:
-        return _Cell(background, noise)
-    level = background if pixels.background is None else pixels.background
-    sigma = noise if pixels.noise is None else pixels.noise
-    scaled = ((data - level) / sigma).astype(np.float32)
-    if np.count_nonzero(mask) > MOST_MASKED * mask.size:
-        return _Cell(background, noise, None, scaled[free])
-    _, filtered_noise = _clipped(_smoothed(scaled, mask, profile)[free])
-    return _Cell(background, noise, filtered_noise, scaled[free])
-
-
-def _smoothed(
-    scaled: NDArray[np.float32], mask: NDArray[np.bool_], profile: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    filled = np.where(mask, 0, scaled).astype(np.float32)
-    return np.asarray(convolve1d(convolve1d(filled, profile, axis=0), profile, axis=1))
-
-
-def _filter_factor(cells: list[_Cell], profile: NDArray[np.float32]) -> float:
-    """Median over the clean cells; without any, the value for independent pixels."""
-    factors = [c.filtered_noise for c in cells if c.filtered_noise is not None]
-    return float(np.median(factors)) if factors else float(np.sum(profile**2))
-
-
-def _quantiles(cells: list[_Cell]) -> NDArray[np.float64]:
-    """Quantiles at the middle of N_QUANTILES equal shares; of a Gaussian if too few pixels."""
-    shares = (np.arange(N_QUANTILES) + 0.5) / N_QUANTILES
-    samples = [c.scaled for c in cells if c.scaled is not None]
-    if sum(s.size for s in samples) < MIN_SAMPLE:
-        return np.asarray(norm.ppf(shares))
-    return np.quantile(np.concatenate(samples).astype(np.float64), shares)
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
