@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from surveyfit.fit.batch import FAILED, Cutouts, FitResult
 from surveyfit.fit.bounds import LARGEST_ELLIPTICITY, SMALLEST_AMP, SMALLEST_SIGMA, largest_sigma
-from surveyfit.fit.model import FWHM_PER_SIGMA, HALF_MAXIMUM_FORM, ellipticity, quadratic_form
+from surveyfit.fit.cutouts import Cutouts
+from surveyfit.fit.model import FWHM_PER_SIGMA, ellipticity
+from surveyfit.fit.result import FAILED, FitResult
 from surveyfit.fit.units import local_noise
 from surveyfit.schema import FitStatus, Flag
 
@@ -12,8 +13,6 @@ FEWEST_PIXELS = 21
 """Three for each parameter."""
 FEWEST_CORE_FRACTION = 0.5
 """Of the pixels inside the half-maximum ellipse."""
-MASK_ELLIPSE = 2.0**2
-"""A missing pixel matters inside the ellipse of 2 sigma."""
 LARGEST_CONDITION = 1e4
 """Of the scaled Hessian; well-sampled isolated sources have 5 to 15."""
 SMALLEST_DRIFT = 2.0
@@ -33,7 +32,7 @@ def fit_flags(cutouts: Cutouts, result: FitResult) -> np.ndarray:
     """Return flags (n,) int32, bits of `surveyfit.schema.Flag`; zero is a checked success."""
     failed = np.isin(result.status, FAILED)
     fitted = {
-        Flag.FEW_PIXELS: _few_pixels(cutouts, result),
+        Flag.FEW_PIXELS: _few_pixels(result),
         # A fit that stalled has not converged either.
         Flag.MAX_ITERATIONS: np.isin(result.status, (FitStatus.MAX_ITERATIONS, FitStatus.STALLED)),
         Flag.HESSIAN_NOT_PD: ~np.isfinite(result.cov_crb).all(axis=(1, 2)),
@@ -45,7 +44,8 @@ def fit_flags(cutouts: Cutouts, result: FitResult) -> np.ndarray:
         Flag.PA_UNDEFINED: _round(result),
         Flag.OUTLIER_HEAVY: result.n_outlier > OUTLIER_FRACTION * result.n_pix,
         Flag.MODEL_MISMATCH: _mismatched(result),
-        Flag.MASKED_PIXELS: _masked(cutouts, result),
+        Flag.MASKED_PIXELS: result.missing > 0,
+        Flag.FORCED: _forced(cutouts),
     }
     flags = np.where(failed, int(Flag.NO_DATA), 0)
     for flag, raised in fitted.items():
@@ -57,28 +57,21 @@ def _ellipticity(result: FitResult) -> np.ndarray:
     return ellipticity(result.params[:, 4], result.params[:, 5])
 
 
-def _forms(cutouts: Cutouts, params: np.ndarray) -> np.ndarray:
-    """Return `quadratic_form` (n, side, side) of every pixel."""
-    side = cutouts.pixels.shape[-1]
-    x, y = np.arange(side), np.arange(side)[:, None]
-    return quadratic_form(params[:, None, None, :], x, y, np)
-
-
-def _few_pixels(cutouts: Cutouts, result: FitResult) -> np.ndarray:
-    core = _forms(cutouts, result.params) < HALF_MAXIMUM_FORM
-    used = np.sum(core & np.isfinite(cutouts.pixels), axis=(1, 2))
-    return (result.n_pix < FEWEST_PIXELS) | (used < FEWEST_CORE_FRACTION * core.sum(axis=(1, 2)))
-
-
-def _masked(cutouts: Cutouts, result: FitResult) -> np.ndarray:
-    inside = _forms(cutouts, result.params) < MASK_ELLIPSE
-    return np.any(inside & ~np.isfinite(cutouts.pixels), axis=(1, 2))
+def _few_pixels(result: FitResult) -> np.ndarray:
+    few_core = result.core_used < FEWEST_CORE_FRACTION * result.core
+    return (result.n_pix < FEWEST_PIXELS) | few_core
 
 
 def _drifted(cutouts: Cutouts, result: FitResult) -> np.ndarray:
     start = np.asarray(cutouts.start, float)
     moved = np.hypot(*(result.params - start)[:, :2].T)
     return moved > np.maximum(SMALLEST_DRIFT, FWHM_PER_SIGMA * start[:, 3])
+
+
+def _forced(cutouts: Cutouts) -> np.ndarray:
+    if cutouts.fixed is None:
+        return np.zeros(len(cutouts.start), bool)
+    return np.any(cutouts.fixed, axis=1)
 
 
 def _no_amplitude(cutouts: Cutouts, result: FitResult) -> np.ndarray:

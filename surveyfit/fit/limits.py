@@ -1,7 +1,7 @@
-"""Bounds of the parameters inside Newton: a box for each, and a largest ellipticity.
+"""Limits of the parameters inside Newton: a box, a largest ellipticity, and what is held.
 
-A bound is active where it is reached and the gradient pushes outwards; the step then runs in the
-space that is left, and `project` brings it back onto a bound that it leaves.
+A parameter at a bound that the gradient pushes it against is left out of the step, like one that
+the user holds fixed.
 """
 
 from typing import NamedTuple
@@ -9,56 +9,60 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from surveyfit.fit.model import Array
+
 RHO, DIFF = 4, 5
 """Places of the two parameters that the bound of ellipticity ties together."""
 
 AT_BOUND_SLACK = 1e-4
-"""A parameter this near to its bound counts as having reached it (projection rounds)."""
+"""An ellipticity this near to its bound counts as having reached it (projection rounds)."""
 
 
 class Limits(NamedTuple):
-    """What the parameters may be: a box (p,), and a largest ellipticity.
+    """What the parameters (p,) may be, and how far one step may take them.
 
-    ``largest_step`` (p,) caps a single step; it is no bound on the answer.
+    Attributes
+    ----------
+    lower, upper : array (p,)
+    fixed : array (p,) of bool
+        Parameters that stay where they start.
+    largest_step : array (p,)
+        Caps a single step; no bound on the answer.
+    ellipticity : float or None
+        Largest ellipticity of the parameters at `RHO` and `DIFF`; None for models without them.
     """
 
-    lower: jax.Array
-    upper: jax.Array
-    ellipticity: float
-    largest_step: jax.Array
+    lower: Array
+    upper: Array
+    fixed: Array
+    largest_step: Array
+    ellipticity: float | None = None
 
 
 def project(params: jax.Array, limits: Limits) -> jax.Array:
     """Return the parameters moved inside their limits: box, and radially in ellipticity."""
     inside = jnp.clip(params, limits.lower, limits.upper)
-    e2 = params[DIFF] ** 2 + 0.25 * params[RHO] ** 2
-    shrink = limits.ellipticity / jnp.sqrt(jnp.maximum(e2, limits.ellipticity**2))
-    return inside.at[jnp.array([RHO, DIFF])].multiply(shrink)
+    if limits.ellipticity is None:
+        return inside
+    square = params[DIFF] ** 2 + 0.25 * params[RHO] ** 2
+    shrink = limits.ellipticity / jnp.sqrt(jnp.maximum(square, limits.ellipticity**2))
+    shape = (jnp.arange(params.size) == RHO) | (jnp.arange(params.size) == DIFF)
+    return jnp.where(shape & ~limits.fixed, shrink * inside, inside)
 
 
-def active_normals(params: jax.Array, gradient: jax.Array, limits: Limits) -> jax.Array:
-    """Return a matrix whose rows are the outward normals of the active bounds; others are zero.
+def held_by_bounds(params: jax.Array, gradient: jax.Array, limits: Limits) -> jax.Array:
+    """Return which parameters (p,) are at a bound that the gradient pushes them against.
 
-    Row k < p belongs to the box bounds of parameter k, the last row to the ellipticity.
+    At the largest ellipticity both of its parameters are held: such a shape is a streak, and only
+    the other parameters are worth improving.
     """
-    above = (params >= limits.upper - AT_BOUND_SLACK) & (gradient < 0.0)
-    below = (params <= limits.lower + AT_BOUND_SLACK) & (gradient > 0.0)
-    box = jnp.diag((above | below).astype(params.dtype))
+    above = (params >= limits.upper) & (gradient < 0.0)
+    below = (params <= limits.lower) & (gradient > 0.0)
+    held = above | below
+    if limits.ellipticity is None:
+        return held
     rho, diff = params[RHO], params[DIFF]
-    outward = jnp.zeros_like(params).at[RHO].set(0.25 * rho).at[DIFF].set(diff)
     reached = diff**2 + 0.25 * rho**2 >= (limits.ellipticity - AT_BOUND_SLACK) ** 2
-    active = reached & (outward @ gradient < 0.0)
-    return jnp.vstack([box, jnp.where(active, outward, 0.0)])
-
-
-def bound_curvature(params: jax.Array, gradient: jax.Array, normals: jax.Array) -> jax.Array:
-    """Return the curvature (p, p) along the bound of ellipticity, zero where that is not active.
-
-    A step along the circle e = const leaves its tangent by (step length)^2 / (2 e), against the
-    outward push of the gradient. Without this the steps along the bound zigzag.
-    """
-    active = jnp.any(normals[-1] != 0.0)
-    rho, diff = params[RHO], params[DIFF]
-    e2 = jnp.where(active, diff**2 + 0.25 * rho**2, 1.0)
-    push = jnp.where(active, -(rho * gradient[RHO] + diff * gradient[DIFF]) / e2, 0.0)
-    return jnp.diag(jnp.zeros_like(params).at[RHO].set(0.25 * push).at[DIFF].set(push))
+    outwards = 0.25 * rho * gradient[RHO] + diff * gradient[DIFF] < 0.0
+    shape = (jnp.arange(params.size) == RHO) | (jnp.arange(params.size) == DIFF)
+    return held | (shape & reached & outwards)

@@ -5,12 +5,14 @@ weight) follows by automatic differentiation, so another heavy-tailed law is one
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from surveyfit.fit.model import Array, gaussian
+from surveyfit.fit import model
+from surveyfit.fit.model import Array
 
 Loss = Callable[[jax.Array], jax.Array]
 
@@ -25,7 +27,7 @@ class Pixels(NamedTuple):
     data : array
         Pixel values; zero where not used.
     weight : array
-        1 / (Cauchy scale) of each pixel; zero where not used.
+        1 / (scale of the likelihood) of each pixel; zero where not used.
     """
 
     x: Array
@@ -35,8 +37,37 @@ class Pixels(NamedTuple):
 
 
 def cauchy(z: jax.Array) -> jax.Array:
-    """Return -log of the Cauchy density, without its constant log(pi * scale)."""
+    """Return -log of the Cauchy density, without its constant."""
     return jnp.log1p(z * z)
+
+
+def gaussian(z: jax.Array) -> jax.Array:
+    """Return -log of the Gaussian density, without its constant: least squares."""
+    return 0.5 * z * z
+
+
+@lru_cache
+def student_t(degrees: float) -> Loss:
+    """Return -log of Student's density of some degrees of freedom, without its constant.
+
+    One degree is the Cauchy density, but for a factor in z; many are the Gaussian.
+    """
+
+    def loss(z: jax.Array) -> jax.Array:
+        return 0.5 * (degrees + 1.0) * jnp.log1p(z * z / degrees)
+
+    return loss
+
+
+STUDENT_DEGREES = 4.0
+"""Of the law called ``student``: tails between those of a Gaussian and of a Cauchy density."""
+
+LOSSES: dict[str, Loss] = {
+    "cauchy": cauchy,
+    "gaussian": gaussian,
+    "student": student_t(STUDENT_DEGREES),
+}
+"""The losses that have a name."""
 
 
 def score(loss: Loss, z: jax.Array) -> jax.Array:
@@ -49,10 +80,36 @@ def curvature(loss: Loss, z: jax.Array) -> jax.Array:
     return jax.jvp(lambda u: score(loss, u), (z,), (jnp.ones_like(z),))[1]
 
 
+class Density(NamedTuple):
+    """Of the law whose density is exp(-loss(z)) / norm.
+
+    ``curvature`` is the expectation of loss'' under that law: the Fisher information of a pixel.
+    """
+
+    norm: float
+    curvature: float
+
+
+REACH = 40.0
+NODES = 4001
+"""Nodes in s, from -REACH to REACH, of the integrals over z = sinh(s): tails out to 1e17."""
+
+
+@lru_cache
+def density(loss: Loss) -> Density:
+    """Integrate the density of a loss, by the trapezoidal rule after z = sinh(s)."""
+    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
+        s = jnp.linspace(-REACH, REACH, NODES)
+        z = jnp.sinh(s)
+        weight = jnp.exp(-loss(z)) * jnp.cosh(s) * (s[1] - s[0])
+        norm = jnp.sum(weight)
+        return Density(float(norm), float(jnp.sum(weight * curvature(loss, z)) / norm))
+
+
 def nll(params: jax.Array, pixels: Pixels, loss: Loss = cauchy) -> jax.Array:
     """Return the sum of the loss over the pixels for linear ``params`` (7,).
 
     The constant sum of log(pi * scale) is left out: it does not depend on the parameters.
     """
-    model = gaussian(params, pixels.x, pixels.y, jnp)
-    return jnp.sum(loss((model - pixels.data) * pixels.weight))
+    values = model.gaussian(params, pixels.x, pixels.y, jnp)
+    return jnp.sum(loss((values - pixels.data) * pixels.weight))

@@ -16,8 +16,10 @@ import numpy as np
 
 from surveyfit.errors import InputError
 from surveyfit.fit.loss import Loss, cauchy, curvature, score
+from surveyfit.fit.model import Array
 
-LOG_T = np.linspace(np.log(1e-6), np.log(1e2), 256)
+SMALLEST_T = 1e-6
+LOG_T = np.linspace(np.log(SMALLEST_T), np.log(1e2), 256)
 """From sources of peak S/N near a million (model error over noise) to a scale far too small."""
 
 GAUSSIAN_QUANTILES = 2001
@@ -30,7 +32,7 @@ class NoiseLaw(NamedTuple):
     Attributes
     ----------
     log_t : array (k,)
-        Increasing.
+        Increasing, evenly spaced.
     curvature : array (k,)
         E[loss''(t q)] for noise q of unit local noise.
     score_variance : array (k,)
@@ -40,6 +42,38 @@ class NoiseLaw(NamedTuple):
     log_t: np.ndarray
     curvature: np.ndarray
     score_variance: np.ndarray
+
+
+class LogLaw(NamedTuple):
+    """A `NoiseLaw` in the form in which the compiled code looks it up.
+
+    Attributes
+    ----------
+    first, step : array ()
+        First log t, and the distance to the next; the table is evenly spaced.
+    table : array (k, 2)
+        Curvature, and logarithm of the score's variance.
+    """
+
+    first: Array
+    step: Array
+    table: Array
+
+    def at(self, t: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return expected curvature and variance of the score at each t; zero is the smallest t."""
+        place = (jnp.log(jnp.maximum(t, SMALLEST_T)) - self.first) / self.step
+        last = self.table.shape[0] - 2
+        left = jnp.clip(jnp.floor(place), 0, last).astype(jnp.int32)
+        part = jnp.clip(place - left, 0.0, 1.0)[..., None]
+        found = (1.0 - part) * self.table[left] + part * self.table[left + 1]
+        return found[..., 0], jnp.exp(found[..., 1])
+
+
+def log_law(law: NoiseLaw, dtype: str) -> LogLaw:
+    """Return the table of a noise law in ``dtype``."""
+    columns = np.stack([law.curvature, np.log(law.score_variance)], axis=1)
+    step = (law.log_t[-1] - law.log_t[0]) / (len(law.log_t) - 1)
+    return LogLaw(*(np.asarray(value, dtype) for value in (law.log_t[0], step, columns)))
 
 
 def noise_law(quantiles: np.ndarray | None = None, loss: Loss = cauchy) -> NoiseLaw:

@@ -1,63 +1,54 @@
 """The function that Newton minimises: the likelihood in the internal parameters.
 
-Inside, amplitude and size are logarithms: both stay positive, and a step of one means the same for
-every source.
+Inside, amplitude and size are logarithms: a step of one means the same for every source, and both
+keep their sign. An amplitude may be linear instead, where the shape is held and it may change sign.
 """
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from surveyfit.fit.loss import Loss, Pixels, cauchy, curvature, nll, score
-from surveyfit.fit.model import gaussian
+from surveyfit.fit import moments
+from surveyfit.fit.loss import Loss, Pixels
 from surveyfit.fit.newton import Derivatives
 
 AMP, SIGMA = 2, 3
 """Places of the parameters that are logarithms inside."""
 
 
-def to_linear(internal: jax.Array) -> jax.Array:
-    """Return the parameters (7,) of `surveyfit.fit.model` for internal ones."""
-    x0, y0, log_amp, log_sigma, rho, diff, bkg = jnp.unstack(internal)
-    return jnp.stack([x0, y0, jnp.exp(log_amp), jnp.exp(log_sigma), rho, diff, bkg])
+def logarithmic(linear_amp: jax.Array) -> jax.Array:
+    """Return which internal parameters (7,) are logarithms."""
+    place = np.arange(7)
+    return (place == SIGMA) | ((place == AMP) & ~linear_amp)
 
 
-def derivatives(internal: jax.Array, pixels: Pixels, loss: Loss = cauchy) -> Derivatives:
-    """Return value, gradient, exact Hessian and positive stand-in at ``internal`` (7,).
+def to_linear(internal: jax.Array, log: jax.Array) -> jax.Array:
+    """Return linear parameters (7,) for internal ones; ``log`` (7,) of bool as above."""
+    return jnp.where(log, jnp.exp(jnp.where(log, internal, 0.0)), internal)
 
-    The stand-in is sum w dm dm^T with w = loss'(z)/z, the weights of iteratively reweighted least
-    squares: it majorises the curvature of the loss, so its steps go downhill.
+
+def derivatives(internal: jax.Array, log: jax.Array, pixels: Pixels, loss: Loss) -> Derivatives:
+    """Return value, gradient and exact Hessian at ``internal`` (7,).
+
+    From the linear ones by the chain rule: with a = exp(u), dL/du = a dL/da and
+    d2L/du2 = a2 d2L/da2 + a dL/da.
     """
-
-    def value_of(p: jax.Array) -> jax.Array:
-        return nll(to_linear(p), pixels, loss)
-
-    def model_of(p: jax.Array) -> jax.Array:
-        return gaussian(to_linear(p), pixels.x, pixels.y, jnp)
-
-    value, gradient = jax.value_and_grad(value_of)(internal)
-    z = (model_of(internal) - pixels.data) * pixels.weight
-    at_zero = jnp.abs(z) < jnp.finfo(z.dtype).eps
-    ratio = jnp.where(at_zero, curvature(loss, z), score(loss, z) / jnp.where(at_zero, 1.0, z))
+    linear = to_linear(internal, log)
+    component = linear[None, :6]
+    sums = moments.pixel_sums(component, linear[6], pixels, loss)
+    value, gradient, hessian = moments.derivatives(sums, component)
+    slope = jnp.where(log, linear, 1.0)
+    inner = slope * gradient
+    bend = jnp.where(log, inner, 0.0)
     return Derivatives(
         value=value,
-        gradient=gradient,
-        hessian=jax.jacfwd(jax.jacrev(value_of))(internal),
-        positive=weighted_outer(jax.jacfwd(model_of)(internal), ratio * pixels.weight**2),
+        gradient=inner,
+        hessian=slope[:, None] * hessian * slope + jnp.diag(bend),
     )
 
 
-def linear_hessian(internal: jax.Array, found: Derivatives) -> jax.Array:
-    """Return the Hessian in linear parameters from the derivatives in internal ones (chain rule).
-
-    With a = exp(u): d2L/da2 = (d2L/du2 - dL/du) / a2, and each mixed derivative gets one 1/a.
-    """
-    logarithmic = jnp.zeros_like(internal).at[jnp.array([AMP, SIGMA])].set(1.0)
-    slope = jnp.exp(-logarithmic * internal)
-    corrected = found.hessian - jnp.diag(logarithmic * found.gradient)
-    return slope[:, None] * corrected * slope
-
-
-def weighted_outer(jacobian: jax.Array, weight: jax.Array) -> jax.Array:
-    """Return sum over the pixels of weight * J J^T, for a Jacobian (side, side, p)."""
-    flat = jacobian.reshape(-1, jacobian.shape[-1])
-    return (flat * weight.reshape(-1, 1)).T @ flat
+def linear_hessian(internal: jax.Array, log: jax.Array, found: Derivatives) -> jax.Array:
+    """Return the Hessian in linear parameters from the derivatives in internal ones."""
+    slope = 1.0 / jnp.where(log, to_linear(internal, log), 1.0)
+    bend = jnp.where(log, found.gradient, 0.0)
+    return slope[:, None] * (found.hessian - jnp.diag(bend)) * slope

@@ -1,7 +1,7 @@
 """The fit of one source, and of a chunk of sources at once.
 
-One source means: Newton at a fixed scale of the likelihood, then the same again from where it
-ended, with the scale that the fitted amplitude asks for. Everything is in the units of
+One source means: Newton at a fixed scale of the likelihood, until it is near its optimum; then the
+scale that the fitted amplitude asks for, and on from there. Everything is in the units of
 `surveyfit.fit.units`, in which single precision is enough.
 """
 
@@ -10,19 +10,30 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
+from surveyfit.fit import newton
+from surveyfit.fit.appraisal import Appraisal, appraise
 from surveyfit.fit.bounds import LARGEST_ELLIPTICITY
-from surveyfit.fit.covariance import LogLaw, information
+from surveyfit.fit.covariance import Noise
 from surveyfit.fit.limits import Limits
-from surveyfit.fit.loss import Pixels
-from surveyfit.fit.model import Array, gaussian, pixel_scale, pixel_sigma
-from surveyfit.fit.newton import RUNNING, State, begin, minimise
-from surveyfit.fit.objective import AMP, SIGMA, derivatives, linear_hessian, to_linear
+from surveyfit.fit.loss import Loss, Pixels, score
+from surveyfit.fit.model import Array, gaussian, pixel_scale
+from surveyfit.fit.newton import RUNNING
+from surveyfit.fit.objective import (
+    AMP,
+    SIGMA,
+    derivatives,
+    linear_hessian,
+    logarithmic,
+    to_linear,
+)
+from surveyfit.fit.slots import in_blocks, through_slots
 from surveyfit.schema import FitStatus
 
 SCALE_ROUNDS = 3
-"""The first solve, and at most two with a refreshed scale."""
+"""The scale is refreshed at most so often ..."""
+GAMMA_ROUNDS = 12
+"""... and where gamma itself is fitted, which takes longer, so often."""
 SCALE_CHANGE = 1e-3
 """Relative change of the scale below which another solve changes less than the tolerance."""
 TOLERANCE = 2e-4
@@ -30,9 +41,10 @@ TOLERANCE = 2e-4
 
 Two fits that differ in their rounding only must agree to 1e-3 of the errors.
 """
+FIRST_TOLERANCE = 0.3
+"""Distance, in published errors, at which the scale is refreshed."""
 TOLERANCE_ROUNDING = 50.0
 """Shorter distances than this many units of rounding cannot be seen in the gradient."""
-
 LARGEST_STEP = (0.5, 0.5, 1.0, 0.5, 0.3, 0.3, float("inf"))
 """Of one Newton step, in x0 and y0 (of the sigma or 1 px), log amp, log sigma, rho, diff, bkg."""
 
@@ -42,29 +54,47 @@ class Source(NamedTuple):
 
     Attributes
     ----------
-    data : array (side, side)
-        Pixels less the starting background; zero where not used.
-    noise : array (side, side)
-        1-sigma noise of each pixel; one where not used.
-    used : array (side, side) of bool
+    pixels : array (side, side)
+        As given; a pixel that is not finite is not used.
+    level, unit : array ()
+        A value in the units of the fit is (pixel - level) / unit.
+    noise : array (side, side) or (1, 1)
+        1-sigma noise of each pixel in the units of the fit; where it is not positive the pixel is
+        not used.
     local_noise : array ()
     origin : array (2,)
         Column and row, in the cutout, of the zero of the coordinates: whole numbers.
     start, lower, upper : array (7,)
         Starting point and bounds of the internal parameters.
-    electrons : array ()
-        Electrons per unit; infinite where the gain is unknown.
+    fixed : array (7,) of bool
+    linear_amp : array () of bool
+        Whether the internal amplitude is the amplitude and not its logarithm.
+    electrons : array () or None
+        Electrons per unit; infinite where the gain is unknown, None where no source has one.
     """
 
-    data: Array
+    pixels: Array
+    level: Array
+    unit: Array
     noise: Array
-    used: Array
     local_noise: Array
     origin: Array
     start: Array
     lower: Array
     upper: Array
-    electrons: Array
+    fixed: Array
+    linear_amp: Array
+    electrons: Array | None = None
+
+
+class Likelihood(NamedTuple):
+    """What is minimised; every other one is compiled anew.
+
+    ``fit_gamma``: whether gamma is fitted to each source, as if the loss were a density.
+    """
+
+    loss: Loss
+    fit_gamma: bool
 
 
 class Recipe(NamedTuple):
@@ -75,6 +105,27 @@ class Recipe(NamedTuple):
     max_iterations: Array
 
 
+class Progress(NamedTuple):
+    """How far the fit of one source is.
+
+    Attributes
+    ----------
+    newton : State
+    scale_amp, gamma : array ()
+        The amplitude and the gamma that set the scale of the likelihood.
+    rounds : array ()
+        Refreshes of the scale so far.
+    settled : array () of bool
+        Whether the scale is final, and the last tolerance holds.
+    """
+
+    newton: newton.State
+    scale_amp: Array
+    gamma: Array
+    rounds: Array
+    settled: Array
+
+
 class Solution(NamedTuple):
     """How the fit of one source ended, in the units of `Source`.
 
@@ -82,118 +133,181 @@ class Solution(NamedTuple):
     ----------
     params : array (7,)
         Linear parameters.
-    scale_amp : array ()
-        The amplitude that set the scale of the likelihood.
+    scale : array ()
+        Of the likelihood, for a pixel of the local noise.
     loss : array ()
         Sum of the loss at ``params``.
-    hessian, curvature, score_variance : array (7, 7)
-        In linear parameters: the exact Hessian, and A and B of the published covariance.
+    hessian : array (7, 7)
+        In linear parameters, exact.
     distance, n_iter, status : array ()
         As in `surveyfit.fit.newton.State`.
+    appraisal : Appraisal
     """
 
     params: Array
-    scale_amp: Array
+    scale: Array
     loss: Array
     hessian: Array
-    curvature: Array
-    score_variance: Array
     distance: Array
     n_iter: Array
     status: Array
+    appraisal: Appraisal
 
 
-@partial(jax.jit, static_argnames="block")
-def fit_chunk(sources: Source, recipe: Recipe, law: LogLaw, block: int) -> Solution:
-    """Fit all sources of a chunk, ``block`` of them in step with each other.
+@partial(jax.jit, static_argnames=("likelihood", "slots"))
+def fit_chunk(
+    sources: Source,
+    count: jax.Array,
+    recipe: Recipe,
+    noise: Noise,
+    likelihood: Likelihood,
+    slots: int,
+) -> Solution:
+    """Fit the first ``count`` sources of a chunk, ``slots`` of them in step with each other.
 
-    The number of sources must be a multiple of ``block``: another remainder, another compile.
+    The number of sources must be a multiple of ``slots``: another remainder, another compile.
     """
     # GPUs multiply float32 matrices in fewer bits unless told otherwise.
     with jax.default_matmul_precision("highest"):
-        return lax.map(lambda source: fit_one(source, recipe, law), sources, batch_size=block)
+        progress = through_slots(
+            sources,
+            count,
+            partial(begin, recipe=recipe),
+            partial(advance, recipe=recipe, likelihood=likelihood),
+            lambda progress: progress.newton.status != RUNNING,
+            slots,
+        )
+        close = partial(solution_of, recipe=recipe, noise=noise)
+        return in_blocks(close, (sources, progress), count, slots)
 
 
-def fit_one(source: Source, recipe: Recipe, law: LogLaw) -> Solution:
-    """Fit one source; its status tells how it ended."""
-    state, scale_amp = settle(source, recipe)
-    params = to_linear(state.params)
-    pixels = pixels_at(source, scale_amp, recipe)
-    signal = gaussian(params.at[6].set(0.0), pixels.x, pixels.y, jnp)
-    sigma = pixel_sigma(source.noise, signal, source.electrons, jnp)
-    curved, scored = information(params, pixels, sigma, law)
+def begin(source: Source, recipe: Recipe) -> Progress:
+    """Return the state in which the fit of a source starts."""
+    state = newton.begin(source.start)
+    amp = to_linear(source.start, logarithmic(source.linear_amp))[AMP]
+    return Progress(
+        newton=state,
+        scale_amp=amp,
+        gamma=recipe.gamma,
+        rounds=jnp.zeros((), jnp.int32),
+        settled=jnp.array(False),
+    )
+
+
+def advance(progress: Progress, source: Source, recipe: Recipe, likelihood: Likelihood) -> Progress:
+    """Take a Newton step; look at the scale where the fit has come near its end."""
+    pixels = pixels_at(source, progress.scale_amp, progress.gamma, recipe)
+    log, limits = logarithmic(source.linear_amp), limits_of(source)
+    first, last = _tolerances(progress, source, recipe)
+    tolerance = jnp.where(progress.settled, last, first)
+    enough = jnp.sum(pixels.weight != 0.0) >= jnp.sum(~source.fixed)
+
+    found = derivatives(progress.newton.trial, log, pixels, likelihood.loss)
+    state = newton.turn(progress.newton, found, limits, tolerance, recipe.max_iterations)
+    hopeless = (progress.newton.status == RUNNING) & ~enough
+    status = jnp.where(hopeless, int(FitStatus.NO_DATA), state.status)
+    progress = progress._replace(newton=state._replace(status=status))
+    return refresh(progress, pixels, source, recipe, likelihood)
+
+
+def refresh(
+    progress: Progress, pixels: Pixels, source: Source, recipe: Recipe, likelihood: Likelihood
+) -> Progress:
+    """Give a fit that has come near its optimum the scale that belongs to it, and let it go on.
+
+    A gamma that is fitted moves to where the likelihood of a Cauchy has its optimum, at which
+    the mean of z l'(z) is one; the step is twice that of expectation maximisation, whose error
+    it halves.
+    """
+    state = progress.newton
+    near = (state.status == FitStatus.CONVERGED) | (state.status == FitStatus.AT_BOUND)
+    linear = to_linear(state.params, logarithmic(source.linear_amp))
+    gamma = progress.gamma
+    if likelihood.fit_gamma:
+        gamma *= _gamma_ratio(linear, pixels, likelihood.loss)
+    old = progress.gamma * _scale(source, progress.scale_amp, recipe)
+    change = jnp.abs(gamma * _scale(source, linear[AMP], recipe) - old) > SCALE_CHANGE * old
+    rounds = GAMMA_ROUNDS if likelihood.fit_gamma else SCALE_ROUNDS
+    again = near & change & (progress.rounds < rounds)
+    _, last = _tolerances(progress, source, recipe)
+    more = near & ~again & ~progress.settled & (state.distance >= last)
+    # The likelihood is another one now: whatever it is at the next point, it is accepted.
+    value = jnp.where(again, jnp.inf, state.derivatives.value)
+    state = state._replace(
+        derivatives=state.derivatives._replace(value=value),
+        n_iter=state.n_iter + (again | more),
+        status=jnp.where(again | more, RUNNING, state.status),
+    )
+    return Progress(
+        newton=state,
+        scale_amp=jnp.where(again, linear[AMP], progress.scale_amp),
+        gamma=jnp.where(again, gamma, progress.gamma),
+        rounds=progress.rounds + again,
+        settled=progress.settled | more,
+    )
+
+
+def _tolerances(progress: Progress, source: Source, recipe: Recipe) -> tuple[jax.Array, jax.Array]:
+    """Return the first and the last distance to stop at, in errors that belong to the Hessian.
+
+    Those are about the scale (in local noises) times the published ones: the errors that a wide
+    Cauchy would have, where the real noise is the local one.
+    """
+    scale = progress.gamma * _scale(source, progress.scale_amp, recipe) / source.local_noise
+    least = TOLERANCE_ROUNDING * jnp.finfo(scale.dtype).eps
+    return jnp.maximum(FIRST_TOLERANCE / scale, least), jnp.maximum(TOLERANCE / scale, least)
+
+
+def _gamma_ratio(linear: jax.Array, pixels: Pixels, loss: Loss) -> jax.Array:
+    z = (gaussian(linear, pixels.x, pixels.y, jnp) - pixels.data) * pixels.weight
+    used = jnp.sum(pixels.weight > 0.0)
+    return jnp.sum(z * score(loss, z)) / jnp.maximum(used, 1)
+
+
+def _scale(source: Source, amp: jax.Array, recipe: Recipe) -> jax.Array:
+    return pixel_scale(source.local_noise, amp, recipe.model_error)
+
+
+def solution_of(source: Source, progress: Progress, recipe: Recipe, noise: Noise) -> Solution:
+    """Return the solution of one source, with what its errors and flags are made from."""
+    state, log = progress.newton, logarithmic(source.linear_amp)
+    params = to_linear(state.params, log)
+    pixels = pixels_at(source, progress.scale_amp, progress.gamma, recipe)
     return Solution(
         params=params,
-        scale_amp=scale_amp,
+        scale=progress.gamma * _scale(source, progress.scale_amp, recipe),
         loss=state.derivatives.value,
-        hessian=linear_hessian(state.params, state.derivatives),
-        curvature=curved,
-        score_variance=scored,
+        hessian=linear_hessian(state.params, log, state.derivatives),
         distance=state.distance,
         n_iter=state.n_iter,
         status=state.status,
+        appraisal=appraise(
+            params,
+            pixels,
+            source.noise,
+            progress.gamma * pixel_scale(source.noise, progress.scale_amp, recipe.model_error),
+            source.electrons,
+            recipe.model_error,
+            noise,
+        ),
     )
 
 
-def settle(source: Source, recipe: Recipe) -> tuple[State, jax.Array]:
-    """Minimise, refresh the scale of the likelihood, repeat; return the end and the scale's amp."""
-    enough = jnp.sum(source.used) >= source.start.size
-    first = begin(source.start, jnp.zeros((), jnp.int32))
-    first = first._replace(status=jnp.where(enough, first.status, int(FitStatus.NO_DATA)))
-
-    def scale_of(amp: jax.Array) -> jax.Array:
-        return pixel_scale(source.local_noise, amp, recipe.model_error)
-
-    def unsettled(carry: tuple[State, jax.Array, jax.Array]) -> jax.Array:
-        state, scale_amp, rounds = carry
-        old, new = scale_of(scale_amp), scale_of(jnp.exp(state.params[AMP]))
-        ended_well = (state.status == FitStatus.CONVERGED) | (state.status == FitStatus.AT_BOUND)
-        again = ended_well & (rounds < SCALE_ROUNDS) & (jnp.abs(new - old) > SCALE_CHANGE * old)
-        return (state.status == RUNNING) | again
-
-    def solve(carry: tuple[State, jax.Array, jax.Array]) -> tuple[State, jax.Array, jax.Array]:
-        state, _, rounds = carry
-        amp = jnp.exp(state.params[AMP])
-        state = minimise(
-            partial(derivatives, pixels=pixels_at(source, amp, recipe)),
-            state.params,
-            limits_of(source),
-            tolerance_at(recipe.gamma * scale_of(amp) / source.local_noise),
-            state.n_iter,
-            recipe.max_iterations,
-        )
-        return state, amp, rounds + 1
-
-    start_amp = jnp.exp(source.start[AMP])
-    state, scale_amp, _ = lax.while_loop(
-        unsettled, solve, (first, start_amp, jnp.zeros((), jnp.int32))
-    )
-    return state, scale_amp
-
-
-def pixels_at(source: Source, amp: jax.Array, recipe: Recipe) -> Pixels:
+def pixels_at(source: Source, amp: jax.Array, gamma: jax.Array, recipe: Recipe) -> Pixels:
     """Return the pixels with the weights that belong to a source of amplitude ``amp``."""
-    side, dtype = source.data.shape[-1], source.data.dtype
-    scale = recipe.gamma * pixel_scale(source.noise, amp, recipe.model_error)
+    side, dtype = source.pixels.shape[-1], source.pixels.dtype
+    used = jnp.isfinite(source.pixels) & (source.noise > 0.0) & jnp.isfinite(source.noise)
+    scale = gamma * pixel_scale(source.noise, amp, recipe.model_error)
     return Pixels(
         x=(jnp.arange(side, dtype=dtype) - source.origin[0])[None, :],
         y=(jnp.arange(side, dtype=dtype) - source.origin[1])[:, None],
-        data=source.data,
-        weight=jnp.where(source.used, 1.0 / scale, 0.0),
+        data=jnp.where(used, (source.pixels - source.level) * (1.0 / source.unit), 0.0),
+        weight=jnp.where(used, 1.0 / scale, 0.0),
     )
 
 
 def limits_of(source: Source) -> Limits:
     """Return bounds and step caps; a step in position is capped at half the starting size."""
     size = jnp.maximum(jnp.exp(source.start[SIGMA]), 1.0)
-    cap = jnp.asarray(LARGEST_STEP, size.dtype).at[:2].multiply(size)
-    return Limits(source.lower, source.upper, LARGEST_ELLIPTICITY, cap)
-
-
-def tolerance_at(scale: jax.Array) -> jax.Array:
-    """Return the distance at which to stop, in the errors that belong to the Hessian.
-
-    Those are about ``scale`` (in local noises) times the published ones: the errors that a wide
-    Cauchy would have, where the real noise is the local one.
-    """
-    return jnp.maximum(TOLERANCE / scale, TOLERANCE_ROUNDING * jnp.finfo(scale.dtype).eps)
+    cap = jnp.asarray(LARGEST_STEP, size.dtype) * jnp.where(jnp.arange(7) < AMP, size, 1.0)
+    return Limits(source.lower, source.upper, source.fixed, cap, LARGEST_ELLIPTICITY)

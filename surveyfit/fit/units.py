@@ -4,8 +4,8 @@ Some images have values of 1e-12, whose squares single precision cannot hold. In
 value is its difference from the starting background in units of the starting amplitude (at least
 of the local noise), and a position is counted from the whole pixel nearest to the start: so the
 logarithm of the amplitude and the position stay near zero, where single precision is finest. (In
-units of the noise, log(amp) of a source of S/N 1e5 is known to a tenth of its error only.) Both
-ways run in float64.
+units of the noise, log(amp) of a source of S/N 1e5 is known to a tenth of its error only.) The
+way back runs in float64.
 """
 
 from typing import NamedTuple
@@ -13,8 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from surveyfit.fit.bounds import SMALLEST_AMP, SMALLEST_SIGMA, box
+from surveyfit.fit.moments import SHAPE
 from surveyfit.fit.objective import AMP, SIGMA
 from surveyfit.fit.solve import Source
+
+BKG = 6
+"""Place of the background."""
 
 
 class Units(NamedTuple):
@@ -51,48 +55,60 @@ def local_noise(noise: np.ndarray) -> np.ndarray:
 
 
 def to_source(
-    pixels: np.ndarray, noise: np.ndarray, start: np.ndarray, gain: np.ndarray, dtype: str
+    pixels: np.ndarray,
+    noise: np.ndarray,
+    start: np.ndarray,
+    gain: np.ndarray,
+    fixed: np.ndarray,
+    dtype: str,
 ) -> tuple[Source, Units]:
     """Return the cutouts as they are fitted, in ``dtype``, and the way back.
 
-    Shapes as in `surveyfit.fit.batch.Cutouts`.
+    Shapes as in `surveyfit.fit.cutouts.Cutouts`; ``fixed`` (n, 7). Pixels of ``dtype`` are passed
+    on as they are, and brought to the units of the fit by the compiled code; others here, in
+    float64.
     """
-    pixels, noise, start, gain = (np.asarray(a, np.float64) for a in (pixels, noise, start, gain))
+    noise, start, gain = (np.asarray(a, np.float64) for a in (noise, start, gain))
     n, side = pixels.shape[:2]
     local = local_noise(noise)
-    unit = np.where(start[:, AMP] > local, start[:, AMP], local)
-    maps = noise.reshape(n, *noise.shape[1:] or (1, 1)) / unit[:, None, None]
-    relative = np.broadcast_to(maps, pixels.shape)
-    residual = (pixels - start[:, 6, None, None]) / unit[:, None, None]
-    used = np.isfinite(pixels) & np.isfinite(relative) & (relative > 0)
+    amp = np.abs(start[:, AMP])
+    unit = np.where(amp > local, amp, local)
+    level, divisor = start[:, BKG], unit
+    if pixels.dtype != dtype:
+        pixels = ((pixels - level[:, None, None]) / unit[:, None, None]).astype(dtype)
+        level, divisor = np.zeros(n), np.ones(n)
     origin = np.clip(np.nan_to_num(np.rint(start[:, :2])), 0, side - 1)
-
     offset, factor = np.zeros((n, 7)), np.ones((n, 7))
-    offset[:, :2], offset[:, 6] = origin, start[:, 6]
-    factor[:, 2] = factor[:, 6] = unit
+    offset[:, :2], offset[:, BKG] = origin, start[:, BKG]
+    factor[:, AMP] = factor[:, BKG] = unit
+    linear_amp = np.all(fixed[:, SHAPE], axis=1)
     lower, upper = (np.tile(bound, (n, 1)) for bound in box(side))
     for bound in (lower, upper):
         bound[:, :2] -= origin
-    lower[:, AMP] = np.log(SMALLEST_AMP * local / unit)
-    source = Source(
-        data=np.where(used, residual, 0.0).astype(dtype),
-        noise=np.where(used, relative, 1.0).astype(dtype),
-        used=used,
-        local_noise=(local / unit).astype(dtype),
-        origin=origin.astype(dtype),
-        start=_internal((start - offset) / factor).astype(dtype),
-        lower=lower.astype(dtype),
-        upper=upper.astype(dtype),
-        electrons=np.where(gain > 0, gain * unit, np.inf).astype(dtype),
-    )
+    lower[:, AMP] = np.where(linear_amp, -np.inf, np.log(SMALLEST_AMP * local / unit))
+    first = _internal((start - offset) / factor, linear_amp)
+    columns = {
+        "level": level,
+        "unit": divisor,
+        "noise": noise.reshape(n, *noise.shape[1:] or (1, 1)) / unit[:, None, None],
+        "local_noise": local / unit,
+        "origin": origin,
+        "start": first,
+        "lower": np.where(fixed, np.minimum(lower, first), lower),
+        "upper": np.where(fixed, np.maximum(upper, first), upper),
+    }
+    if np.any(gain > 0):
+        columns["electrons"] = np.where(gain > 0, gain * unit, np.inf)
+    as_fitted = {name: column.astype(dtype) for name, column in columns.items()}
+    source = Source(pixels=pixels, fixed=fixed, linear_amp=linear_amp, **as_fitted)
     return source, Units(unit, offset, factor)
 
 
-def _internal(start: np.ndarray) -> np.ndarray:
+def _internal(start: np.ndarray, linear_amp: np.ndarray) -> np.ndarray:
     """Return internal parameters (n, 7) for linear ones; amplitudes not positive start at one."""
     out = start.copy()
     amp = start[:, AMP]
-    out[:, AMP] = np.log(np.where(amp <= 0, 1.0, amp))
+    out[:, AMP] = np.where(linear_amp, amp, np.log(np.where(amp <= 0, 1.0, amp)))
     out[:, SIGMA] = np.log(np.maximum(start[:, SIGMA], SMALLEST_SIGMA))
     return out
 

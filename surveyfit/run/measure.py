@@ -75,7 +75,7 @@ def _fit(
     noise = sources.local_rms if group.noise is None else group.noise
     cutouts = Cutouts(group.pixels, noise, sources.start, np.full(len(group.pixels), gain))
     settings = FitSettings(gamma=config.gamma, model_error=config.model_error, dtype=config.dtype)
-    return cutouts, fit_batch(cutouts, settings, noise_law(grid.quantiles))
+    return cutouts, fit_batch(cutouts, settings, noise_law(grid.quantiles), grid.correlation)
 
 
 def _beams(facts: Facts, n: int) -> NDArray[np.float64]:
@@ -93,6 +93,7 @@ def _noise_and_quality(sources: Sources, fitted: "FitResult") -> Columns:
         **{name: getattr(fitted, name) for name in ("gamma", "nll", "gof", "n_pix", "n_outlier")},
         **{name: getattr(fitted, name) for name in ("resid_max", "n_iter", "grad_norm")},
         "hess_cond": fitted.hess_cond,
+        "corr_noise_factor": fitted.correlation_factor,
     }
 
 
