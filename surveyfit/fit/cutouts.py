@@ -34,7 +34,9 @@ class Cutouts(NamedTuple):
     def rows(self, which: np.ndarray | slice) -> "Cutouts":
         """Return some of the cutouts."""
         fixed = None if self.fixed is None else self.fixed[which]
-        return Cutouts(*(column[which] for column in self[:4]), fixed=fixed)
+        return Cutouts(
+            self.pixels[which], self.noise[which], self.start[which], self.gain[which], fixed
+        )
 
 
 class FitSettings(NamedTuple):
