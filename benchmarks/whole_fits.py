@@ -6,8 +6,9 @@ Usage: python benchmarks/whole_fits.py [--core 0] [--n 20000] [--peers-n 1000] [
 Everyone gets the same cutouts of 32 x 32 pixels, the first ones of one seeded set, and the same
 rough starts: Gaussian noise of 1, peak S/N 5 to 100 (log-uniform), sigma 1.5 to 2.2 pixels,
 e up to 0.4, and ``--hit`` of the pixels 20 to 50 sigma off. surveyfit runs as it does for a
-catalogue: `fit_batch` in float32 with its preparation, both covariances and quality numbers;
-flags and flux errors, which follow on the host, have their own line below the table.
+catalogue: `fit_batch` in float32 with its preparation, both covariances and quality numbers, and
+the noise's law as source-free pixels show it; flags and flux errors, which follow on the host, have
+their own line below the table.
 
 Wrong: centre off by more than 1.5 pixels or flux by more than half. Spread: 1.4826 median
 |fit - truth| / error about the median, over the fits that are not wrong; 1 where errors are true.
@@ -16,30 +17,27 @@ with its options as they come, and tuned: Jacobian written out, parameters scale
 """
 
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 from drawn_sources import Truth, draw_sources, outliers, rough_starts
-from peers import astropy_modeling, optimistix_lm, photutils_psf, scipy_least_squares
-from peers.measured import Measured, Problem, joined
+from fitters import (
+    astropy_modeling,
+    optimistix_lm,
+    photutils_psf,
+    scipy_least_squares,
+    surveyfit_batch,
+)
+from fitters.accuracy import accuracy
+from fitters.measured import Measured, Problem, joined
 from timing import argument_parser, in_words, pin, print_setting, print_table
-
-from surveyfit.fit.batch import Cutouts, FitResult, FitSettings, fit_batch
-from surveyfit.fit.derived import pixel_quantities
-from surveyfit.fit.flags import fit_flags
-from surveyfit.schema import GOOD
 
 SEED = 3
 SIDE = 32
 SNR = (5.0, 100.0)
 ROUNDS = 5
-FAR = 1.5
-"""Pixels: a centre that is further off is wrong."""
-OFF = 0.5
-"""A flux that is off by more than this share is wrong."""
-SIGMA_PER_MEDIAN = 1.4826
-"""Standard deviation over the median of |x| for Gaussian x."""
 
 
 class Fitter(NamedTuple):
@@ -67,27 +65,6 @@ class Run(NamedTuple):
     measured: Measured
 
 
-def fit_ours(problem: Problem) -> tuple[Cutouts, FitResult]:
-    """Fit as the pipeline does; the gain is not known."""
-    n = len(problem.start)
-    cutouts = Cutouts(problem.pixels, np.ones(n), problem.start, np.full(n, np.nan))
-    return cutouts, fit_batch(cutouts, FitSettings(dtype="float32"))
-
-
-def read_ours(_: Problem, found: tuple[Cutouts, FitResult]) -> Measured:
-    """Return centre and flux with their published errors, and the rows outside GOOD."""
-    cutouts, result = found
-    derived = pixel_quantities(result.params, result.cov)
-    return Measured(
-        x0=result.params[:, 0],
-        y0=result.params[:, 1],
-        flux=derived["flux_int"],
-        x0_err=np.sqrt(result.cov[:, 0, 0]),
-        flux_err=derived["flux_int_err"],
-        flagged=(fit_flags(cutouts, result) & GOOD) != 0,
-    )
-
-
 def peer(fit: Callable[[Problem], Measured]) -> Fitter:
     """Return a fitter whose call hands back what is wanted."""
     return Fitter(fit, lambda _, measured: measured)
@@ -95,8 +72,7 @@ def peer(fit: Callable[[Problem], Measured]) -> Fitter:
 
 OURS = "surveyfit"
 REFERENCE = "scipy cauchy"
-FITTERS = {
-    OURS: Fitter(fit_ours, read_ours),
+PEERS = {
     REFERENCE: peer(scipy_least_squares.fit),
     "scipy cauchy, tuned": peer(scipy_least_squares.fit_tuned),
     "astropy": peer(astropy_modeling.fit),
@@ -111,7 +87,8 @@ def draw_problem(n: int, hit: float) -> tuple[Truth, Problem]:
     truth = draw_sources(n, rng, SIDE, SNR)
     start = rough_starts(truth, rng)
     noise = rng.normal(size=(n, SIDE, SIDE))
-    return truth, Problem(truth.images(SIDE) + noise + outliers(noise.shape, hit, rng), start)
+    pixels = truth.images(SIDE) + noise + outliers(noise.shape, hit, rng)
+    return truth, Problem(pixels.astype(np.float32), start)
 
 
 def compare(tasks: dict[str, tuple[Fitter, Problem]]) -> dict[str, Run]:
@@ -152,30 +129,6 @@ def _timed(call: Callable[..., Any], *given: Any) -> tuple[float, Any]:
     return perf_counter() - start, found
 
 
-def accuracy(truth: Truth, measured: Measured) -> tuple[str, ...]:
-    """Return wrong, wrong and not flagged, right but flagged, flux error, and both spreads."""
-    n = len(measured.flux)
-    flux, x0, y0 = truth.flux()[:n], truth.x0[:n], truth.y0[:n]
-    share = np.abs(measured.flux / flux - 1)
-    # What is not a number is not near either.
-    right = (np.hypot(measured.x0 - x0, measured.y0 - y0) <= FAR) & (share <= OFF)
-    return (
-        f"{np.mean(~right):.2%}",
-        f"{np.mean(~right & ~measured.flagged):.2%}",
-        f"{np.mean(measured.flagged[right]):.2%}",
-        f"{np.median(share[right]):.2%}",
-        _spread(((measured.x0 - x0) / measured.x0_err)[right]),
-        _spread(((measured.flux - flux) / measured.flux_err)[right]),
-    )
-
-
-def _spread(pull: np.ndarray) -> str:
-    known = pull[np.isfinite(pull)]
-    if not known.size:
-        return "no errors"
-    return f"{SIGMA_PER_MEDIAN * np.median(np.abs(known - np.median(known))):.2f}"
-
-
 HEADER = (
     "fitter",
     "n",
@@ -197,17 +150,18 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=20_000, help="cutouts for surveyfit")
     parser.add_argument("--peers-n", type=int, default=1000, help="cutouts for each other fitter")
     parser.add_argument("--hit", type=float, default=0.02, help="share of the pixels spoilt")
-    parser.add_argument("--only", choices=FITTERS, nargs="*", default=list(FITTERS))
+    parser.add_argument("--only", choices=[OURS, *PEERS], nargs="*", default=[OURS, *PEERS])
     options = parser.parse_args()
     pin(options.core)
     print_setting("scipy", "astropy", "photutils", "jax", "optimistix", "surveyfit")
     n, peers_n = (100, 50) if options.quick else (options.n, options.peers_n)
     truth, problem = draw_problem(max(n, peers_n), options.hit)
+    law = surveyfit_batch.sky_law(options.hit)
+    ours = Fitter(partial(surveyfit_batch.fit, law=law), surveyfit_batch.read)
+    fitters = {OURS: ours, **PEERS}
+    sizes = dict.fromkeys(PEERS, peers_n) | {OURS: n}
     runs = compare(
-        {
-            name: (FITTERS[name], problem.part(slice(n if name == OURS else peers_n)))
-            for name in options.only
-        }
+        {name: (fitters[name], problem.part(slice(sizes[name]))) for name in options.only}
     )
     print(f"{SIDE} x {SIDE} pixels, {options.hit:.0%} of them hit\n")
     print_table(HEADER, [row(name, found, runs, truth) for name, found in runs.items()])

@@ -7,7 +7,7 @@ from astropy.modeling.fitting import TRFLSQFitter
 from astropy.modeling.models import Const2D, Gaussian2D
 from astropy.utils.exceptions import AstropyUserWarning
 
-from peers.measured import Floats, Measured, Problem
+from fitters.measured import Floats, Measured, Problem
 
 
 def fit(problem: Problem) -> Measured:
@@ -15,7 +15,7 @@ def fit(problem: Problem) -> Measured:
     y, x = np.mgrid[: problem.pixels.shape[1], : problem.pixels.shape[2]].astype(float)
     fitter = TRFLSQFitter(calc_uncertainties=True)
     rows = []
-    for start, data in zip(problem.start, problem.pixels, strict=True):
+    for start, data in zip(problem.start, problem.pixels.astype(float), strict=True):
         x0, y0, amp, sigma, _, _, bkg = start
         model = Gaussian2D(amp, x0, y0, sigma, sigma) + Const2D(bkg)
         with warnings.catch_warnings(action="ignore", category=AstropyUserWarning):

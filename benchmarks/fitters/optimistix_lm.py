@@ -1,5 +1,7 @@
 """``optimistix.LevenbergMarquardt`` with a Cauchy loss, vmapped over a few cutouts at a time."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import optimistix
 from jax import lax
 from likelihood import GAMMA, gaussian, grid
 
-from peers.measured import Measured, Problem, from_params
+from fitters.measured import Measured, Problem, from_params
 
 TOGETHER = 5
 """Cutouts in step with each other: the fastest of 2, 5, 10, 20 and 50."""
@@ -40,9 +42,11 @@ def _fit_one(data: jax.Array, start: jax.Array) -> tuple[jax.Array, jax.Array]:
         square = jnp.where(z == 0, 1.0, z * z)
         return jnp.where(z == 0, z, jnp.sign(z) * jnp.sqrt(jnp.log1p(square))).ravel()
 
-    solver = optimistix.LevenbergMarquardt(rtol=TOLERANCE, atol=TOLERANCE)
+    solver: Any = optimistix.LevenbergMarquardt(rtol=TOLERANCE, atol=TOLERANCE)
     internal = start.at[2:4].set(jnp.log(start[2:4]))
-    found = optimistix.least_squares(residuals, solver, internal, max_steps=MAX_STEPS, throw=False)
+    found: Any = optimistix.least_squares(
+        residuals, solver, internal, max_steps=MAX_STEPS, throw=False
+    )
     return _linear(found.value), found.result != optimistix.RESULTS.successful
 
 

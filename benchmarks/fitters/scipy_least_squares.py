@@ -6,7 +6,7 @@ import numpy as np
 from likelihood import GAMMA, gaussian, grid
 from scipy.optimize import least_squares
 
-from peers.measured import Floats, Measured, Problem, from_params
+from fitters.measured import Floats, Measured, Problem, from_params
 
 
 def fit(problem: Problem) -> Measured:
@@ -21,9 +21,10 @@ def fit_tuned(problem: Problem) -> Measured:
 
 def _fit_each(problem: Problem, **options: Any) -> Measured:
     """Errors are those of the inverse of J^T J at the end, which scipy has weighted by the loss."""
-    x, y = grid(problem.pixels[0], np)
+    pixels = problem.pixels.astype(float)
+    x, y = grid(pixels[0], np)
     rows = []
-    for start, data in zip(problem.start, problem.pixels, strict=True):
+    for start, data in zip(problem.start, pixels, strict=True):
         # Fits that run away overflow.
         with np.errstate(over="ignore"):
             found = least_squares(

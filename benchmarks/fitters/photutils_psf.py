@@ -8,7 +8,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from photutils.background import LocalBackground
 from photutils.psf import GaussianPSF, PSFPhotometry
 
-from peers.measured import Measured, Problem
+from fitters.measured import Measured, Problem
 
 FWHM_PER_SIGMA = 2 * np.sqrt(2 * np.log(2))
 
@@ -16,7 +16,7 @@ FWHM_PER_SIGMA = 2 * np.sqrt(2 * np.log(2))
 def fit(problem: Problem) -> Measured:
     """Fit centre, flux, both widths and the angle; the level is the median of a ring around."""
     n, side, _ = problem.pixels.shape
-    image = problem.pixels.transpose(1, 0, 2).reshape(side, n * side)
+    image = problem.pixels.astype(float).transpose(1, 0, 2).reshape(side, n * side)
     first = side * np.arange(n)
     x0, y0, amp, sigma = problem.start[:, :4].T
     start = Table(

@@ -9,7 +9,10 @@ Floats = np.ndarray
 
 
 class Problem(NamedTuple):
-    """Cutouts (n, side, side) with noise of 1, and linear parameters (n, 7) to start from."""
+    """Cutouts (n, side, side) with noise of 1, and linear parameters (n, 7) to start from.
+
+    The pixels are float32, as images and the store of cutouts hold them.
+    """
 
     pixels: Floats
     start: Floats

@@ -1,0 +1,1 @@
+"""Fitters at work on the same cutouts: a file each, and what each of them hands back."""
