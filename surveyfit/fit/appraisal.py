@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from surveyfit.fit.covariance import Noise, information
+from surveyfit.fit.information import Noise, information
 from surveyfit.fit.loss import Pixels
 from surveyfit.fit.model import (
     HALF_MAXIMUM_FORM,
@@ -40,7 +40,7 @@ class Appraisal(NamedTuple):
     Attributes
     ----------
     bread, filling, added : array (7, 7)
-        See `surveyfit.fit.covariance.information`.
+        See `surveyfit.fit.information.information`.
     gof : array ()
         1.4826 median |residual| / sigma_i over the pixels of the source; sigma_i is random noise
         (with photons); NaN where the source has no used pixel.

@@ -7,14 +7,16 @@ that each side of cutout is compiled once.
 import jax
 import numpy as np
 
-from surveyfit.fit.covariance import Covariances, Noise, covariances, noise_of
+from surveyfit.fit.covariance import Covariances, covariances
 from surveyfit.fit.cutouts import Cutouts, FitSettings, check
-from surveyfit.fit.loss import LOSSES, density
+from surveyfit.fit.information import Noise, noise_of
+from surveyfit.fit.loss import LOSSES, Loss, density
 from surveyfit.fit.noise_law import NoiseLaw
 from surveyfit.fit.noise_law import noise_law as tabulate
 from surveyfit.fit.result import FitResult, without_failed_numbers
 from surveyfit.fit.second_start import looks_wrong, second_start, with_better_rows
-from surveyfit.fit.solve import Likelihood, Recipe, Solution, Source, fit_chunk
+from surveyfit.fit.solve import Solution, fit_chunk
+from surveyfit.fit.source import Likelihood, Recipe, Source
 from surveyfit.fit.units import (
     Units,
     covariance_in_image_units,
@@ -93,7 +95,8 @@ def _fit_chunk(chunk: Cutouts, settings: FitSettings, noise: Noise, slots: int) 
     source, units = to_source(
         np.asarray(chunk.pixels), chunk.noise, chunk.start, chunk.gain, fixed, settings.dtype
     )
-    likelihood = Likelihood(LOSSES[settings.loss], settings.fit_gamma)
+    loss = LOSSES[settings.loss]
+    likelihood = Likelihood(loss, settings.fit_gamma, settings.fisher == "expected")
     with jax.enable_x64(settings.dtype == "float64"):
         found = fit_chunk(
             _filled(source, slots * QUEUE),
@@ -104,19 +107,19 @@ def _fit_chunk(chunk: Cutouts, settings: FitSettings, noise: Noise, slots: int) 
             slots,
         )
         solution = jax.device_get(found)
-    solution = jax.tree.map(lambda column: np.asarray(column, np.float64), solution)
-    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
-        errors = jax.device_get(_covariances(solution, _filled(fixed, slots * QUEUE)))
-    solution, errors = jax.tree.map(lambda column: column[:n], (solution, errors))
-    return _result(solution, errors, units, likelihood)
+    solution = jax.tree.map(lambda column: np.asarray(column[:n], np.float64), solution)
+    seen = solution.appraisal
+    errors = covariances(solution.hessian, seen.bread, seen.filling, seen.added, ~fixed)
+    return _result(solution, errors, units, loss)
 
 
 def _recipe(settings: FitSettings) -> Recipe:
     """Return the settings as arrays: other values of the same type need no other compile."""
-    gamma, model_error = (
-        np.asarray(value, settings.dtype) for value in (settings.gamma, settings.model_error)
+    curvature = density(LOSSES[settings.loss]).curvature
+    gamma, model_error, curvature = (
+        np.asarray(v, settings.dtype) for v in (settings.gamma, settings.model_error, curvature)
     )
-    return Recipe(gamma, model_error, np.asarray(settings.max_iterations, np.int32))
+    return Recipe(gamma, model_error, np.asarray(settings.max_iterations, np.int32), curvature)
 
 
 def _filled(columns: Source | np.ndarray, size: int) -> Source | np.ndarray:
@@ -133,18 +136,10 @@ def _filled(columns: Source | np.ndarray, size: int) -> Source | np.ndarray:
     return jax.tree.map(fill, columns)
 
 
-@jax.jit
-def _covariances(solution: Solution, fixed: jax.Array) -> Covariances:
-    seen = solution.appraisal
-    return jax.vmap(covariances)(solution.hessian, seen.bread, seen.filling, seen.added, ~fixed)
-
-
-def _result(
-    solution: Solution, errors: Covariances, units: Units, likelihood: Likelihood
-) -> FitResult:
+def _result(solution: Solution, errors: Covariances, units: Units, loss: Loss) -> FitResult:
     """Bring solutions and covariances to image units."""
     seen = solution.appraisal
-    norm = density(likelihood.loss).norm
+    norm = density(loss).norm
     result = FitResult(
         params=params_in_image_units(solution.params, units),
         cov=covariance_in_image_units(errors.published, units),

@@ -5,8 +5,6 @@ in float64 on the host: it is little work, and image units of 1e-12 need it.
 """
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +18,7 @@ from surveyfit.fit.geometry import (
     shape_covariance,
 )
 from surveyfit.fit.model import FWHM_PER_SIGMA
-
-CHUNK = 256
-"""Sources in one compiled call; the last call is filled up."""
+from surveyfit.fit.on_host import in_chunks
 
 LARGEST_ANGLE_ERROR = 180.0 / 12.0**0.5
 """Degrees: the standard deviation of an angle of which nothing is known."""
@@ -48,7 +44,8 @@ def pixel_quantities(params: np.ndarray, cov: np.ndarray) -> dict[str, np.ndarra
         from +x to +y), each with its ``_err``. NaN where the parameters are. An error of an angle
         is at most 52 degrees, that of an unknown angle.
     """
-    return _in_chunks(_pixel_one, params, cov)
+    quantities: dict[str, np.ndarray] = in_chunks(_pixel_one, params, cov)
+    return quantities
 
 
 def sky_quantities(
@@ -73,27 +70,8 @@ def sky_quantities(
         number of axes that are not resolved, 0 to 2. An axis that is not resolved holds an upper
         limit of 2 errors and no ``_err``. NaN where jacobian, beam or parameters are.
     """
-    return _in_chunks(_sky_one, params, cov, jacobian, beam)
-
-
-@partial(jax.jit, static_argnums=0)
-def _compiled(one: Callable[..., dict[str, jax.Array]], *columns: jax.Array) -> Any:
-    return jax.vmap(one)(*columns)
-
-
-def _in_chunks(one: Callable[..., dict[str, jax.Array]], *columns: Any) -> dict[str, np.ndarray]:
-    """Return ``one`` of every row of the columns, in calls of one size."""
-    arrays = [np.asarray(column, np.float64) for column in columns]
-    n = len(arrays[0])
-    parts = []
-    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
-        for first in range(0, max(n, 1), CHUNK):
-            rows = [array[first : first + CHUNK] for array in arrays]
-            filled = [
-                np.pad(row, [(0, CHUNK - len(row))] + [(0, 0)] * (row.ndim - 1)) for row in rows
-            ]
-            parts.append(jax.device_get(_compiled(one, *filled)))
-    return {name: np.concatenate([part[name] for part in parts])[:n] for name in parts[0]}
+    quantities: dict[str, np.ndarray] = in_chunks(_sky_one, params, cov, jacobian, beam)
+    return quantities
 
 
 def _with_errors(

@@ -14,10 +14,9 @@ import jax.numpy as jnp
 from surveyfit.fit import newton
 from surveyfit.fit.appraisal import Appraisal, appraise
 from surveyfit.fit.bounds import LARGEST_ELLIPTICITY
-from surveyfit.fit.covariance import Noise
+from surveyfit.fit.information import Noise
 from surveyfit.fit.limits import Limits
-from surveyfit.fit.loss import Loss, Pixels, score
-from surveyfit.fit.model import Array, gaussian, pixel_scale
+from surveyfit.fit.model import Array, pixel_scale
 from surveyfit.fit.newton import RUNNING
 from surveyfit.fit.objective import (
     AMP,
@@ -27,103 +26,13 @@ from surveyfit.fit.objective import (
     logarithmic,
     to_linear,
 )
+from surveyfit.fit.scale import Progress, refresh, tolerances
 from surveyfit.fit.slots import in_blocks, through_slots
+from surveyfit.fit.source import Likelihood, Recipe, Source, local_scale, pixels_at
 from surveyfit.schema import FitStatus
 
-SCALE_ROUNDS = 3
-"""The scale is refreshed at most so often ..."""
-GAMMA_ROUNDS = 12
-"""... and where gamma itself is fitted, which takes longer, so often."""
-SCALE_CHANGE = 1e-3
-"""Relative change of the scale below which another solve changes less than the tolerance."""
-TOLERANCE = 2e-4
-"""Distance from the optimum, in published errors, at which a fit has converged.
-
-Two fits that differ in their rounding only must agree to 1e-3 of the errors.
-"""
-FIRST_TOLERANCE = 0.3
-"""Distance, in published errors, at which the scale is refreshed."""
-TOLERANCE_ROUNDING = 50.0
-"""Shorter distances than this many units of rounding cannot be seen in the gradient."""
 LARGEST_STEP = (0.5, 0.5, 1.0, 0.5, 0.3, 0.3, float("inf"))
 """Of one Newton step, in x0 and y0 (of the sigma or 1 px), log amp, log sigma, rho, diff, bkg."""
-
-
-class Source(NamedTuple):
-    """One source as it is fitted, in the units of `surveyfit.fit.units`.
-
-    Attributes
-    ----------
-    pixels : array (side, side)
-        As given; a pixel that is not finite is not used.
-    level, unit : array ()
-        A value in the units of the fit is (pixel - level) / unit.
-    noise : array (side, side) or (1, 1)
-        1-sigma noise of each pixel in the units of the fit; where it is not positive the pixel is
-        not used.
-    local_noise : array ()
-    origin : array (2,)
-        Column and row, in the cutout, of the zero of the coordinates: whole numbers.
-    start, lower, upper : array (7,)
-        Starting point and bounds of the internal parameters.
-    fixed : array (7,) of bool
-    linear_amp : array () of bool
-        Whether the internal amplitude is the amplitude and not its logarithm.
-    electrons : array () or None
-        Electrons per unit; infinite where the gain is unknown, None where no source has one.
-    """
-
-    pixels: Array
-    level: Array
-    unit: Array
-    noise: Array
-    local_noise: Array
-    origin: Array
-    start: Array
-    lower: Array
-    upper: Array
-    fixed: Array
-    linear_amp: Array
-    electrons: Array | None = None
-
-
-class Likelihood(NamedTuple):
-    """What is minimised; every other one is compiled anew.
-
-    ``fit_gamma``: whether gamma is fitted to each source, as if the loss were a density.
-    """
-
-    loss: Loss
-    fit_gamma: bool
-
-
-class Recipe(NamedTuple):
-    """The settings that the compiled code takes as numbers."""
-
-    gamma: Array
-    model_error: Array
-    max_iterations: Array
-
-
-class Progress(NamedTuple):
-    """How far the fit of one source is.
-
-    Attributes
-    ----------
-    newton : State
-    scale_amp, gamma : array ()
-        The amplitude and the gamma that set the scale of the likelihood.
-    rounds : array ()
-        Refreshes of the scale so far.
-    settled : array () of bool
-        Whether the scale is final, and the last tolerance holds.
-    """
-
-    newton: newton.State
-    scale_amp: Array
-    gamma: Array
-    rounds: Array
-    settled: Array
 
 
 class Solution(NamedTuple):
@@ -138,7 +47,7 @@ class Solution(NamedTuple):
     loss : array ()
         Sum of the loss at ``params``.
     hessian : array (7, 7)
-        In linear parameters, exact.
+        In linear parameters: exact, or expected.
     distance, n_iter, status : array ()
         As in `surveyfit.fit.newton.State`.
     appraisal : Appraisal
@@ -177,7 +86,7 @@ def fit_chunk(
             lambda progress: progress.newton.status != RUNNING,
             slots,
         )
-        close = partial(solution_of, recipe=recipe, noise=noise)
+        close = partial(solution_of, recipe=recipe, noise=noise, likelihood=likelihood)
         return in_blocks(close, (sources, progress), count, slots)
 
 
@@ -198,7 +107,7 @@ def advance(progress: Progress, source: Source, recipe: Recipe, likelihood: Like
     """Take a Newton step; look at the scale where the fit has come near its end."""
     pixels = pixels_at(source, progress.scale_amp, progress.gamma, recipe)
     log, limits = logarithmic(source.linear_amp), limits_of(source)
-    first, last = _tolerances(progress, source, recipe)
+    first, last = tolerances(progress, source, recipe)
     tolerance = jnp.where(progress.settled, last, first)
     enough = jnp.sum(pixels.weight != 0.0) >= jnp.sum(~source.fixed)
 
@@ -210,74 +119,23 @@ def advance(progress: Progress, source: Source, recipe: Recipe, likelihood: Like
     return refresh(progress, pixels, source, recipe, likelihood)
 
 
-def refresh(
-    progress: Progress, pixels: Pixels, source: Source, recipe: Recipe, likelihood: Likelihood
-) -> Progress:
-    """Give a fit that has come near its optimum the scale that belongs to it, and let it go on.
-
-    A gamma that is fitted moves to where the likelihood of a Cauchy has its optimum, at which
-    the mean of z l'(z) is one; the step is twice that of expectation maximisation, whose error
-    it halves.
-    """
-    state = progress.newton
-    near = (state.status == FitStatus.CONVERGED) | (state.status == FitStatus.AT_BOUND)
-    linear = to_linear(state.params, logarithmic(source.linear_amp))
-    gamma = progress.gamma
-    if likelihood.fit_gamma:
-        gamma *= _gamma_ratio(linear, pixels, likelihood.loss)
-    old = progress.gamma * _scale(source, progress.scale_amp, recipe)
-    change = jnp.abs(gamma * _scale(source, linear[AMP], recipe) - old) > SCALE_CHANGE * old
-    rounds = GAMMA_ROUNDS if likelihood.fit_gamma else SCALE_ROUNDS
-    again = near & change & (progress.rounds < rounds)
-    _, last = _tolerances(progress, source, recipe)
-    more = near & ~again & ~progress.settled & (state.distance >= last)
-    # The likelihood is another one now: whatever it is at the next point, it is accepted.
-    value = jnp.where(again, jnp.inf, state.derivatives.value)
-    state = state._replace(
-        derivatives=state.derivatives._replace(value=value),
-        n_iter=state.n_iter + (again | more),
-        status=jnp.where(again | more, RUNNING, state.status),
-    )
-    return Progress(
-        newton=state,
-        scale_amp=jnp.where(again, linear[AMP], progress.scale_amp),
-        gamma=jnp.where(again, gamma, progress.gamma),
-        rounds=progress.rounds + again,
-        settled=progress.settled | more,
-    )
-
-
-def _tolerances(progress: Progress, source: Source, recipe: Recipe) -> tuple[jax.Array, jax.Array]:
-    """Return the first and the last distance to stop at, in errors that belong to the Hessian.
-
-    Those are about the scale (in local noises) times the published ones: the errors that a wide
-    Cauchy would have, where the real noise is the local one.
-    """
-    scale = progress.gamma * _scale(source, progress.scale_amp, recipe) / source.local_noise
-    least = TOLERANCE_ROUNDING * jnp.finfo(scale.dtype).eps
-    return jnp.maximum(FIRST_TOLERANCE / scale, least), jnp.maximum(TOLERANCE / scale, least)
-
-
-def _gamma_ratio(linear: jax.Array, pixels: Pixels, loss: Loss) -> jax.Array:
-    z = (gaussian(linear, pixels.x, pixels.y, jnp) - pixels.data) * pixels.weight
-    used = jnp.sum(pixels.weight > 0.0)
-    return jnp.sum(z * score(loss, z)) / jnp.maximum(used, 1)
-
-
-def _scale(source: Source, amp: jax.Array, recipe: Recipe) -> jax.Array:
-    return pixel_scale(source.local_noise, amp, recipe.model_error)
-
-
-def solution_of(source: Source, progress: Progress, recipe: Recipe, noise: Noise) -> Solution:
+def solution_of(
+    source: Source, progress: Progress, recipe: Recipe, noise: Noise, likelihood: Likelihood
+) -> Solution:
     """Return the solution of one source, with what its errors and flags are made from."""
     state, log = progress.newton, logarithmic(source.linear_amp)
     params = to_linear(state.params, log)
     pixels = pixels_at(source, progress.scale_amp, progress.gamma, recipe)
+    if likelihood.expected:
+        weights = recipe.curvature * pixels.weight[None] ** 2
+        hessian = gauss_newton(params[:6], weights, pixels)[0]
+    else:
+        hessian = linear_hessian(state.params, log, state.derivatives)
     return Solution(
         params=params,
-        scale=progress.gamma * _scale(source, progress.scale_amp, recipe),
+        scale=local_scale(source, progress.scale_amp, progress.gamma, recipe),
         loss=state.derivatives.value,
-        hessian=linear_hessian(state.params, log, state.derivatives),
+        hessian=hessian,
         distance=state.distance,
         n_iter=state.n_iter,
         status=state.status,
@@ -290,19 +148,6 @@ def solution_of(source: Source, progress: Progress, recipe: Recipe, noise: Noise
             recipe.model_error,
             noise,
         ),
-    )
-
-
-def pixels_at(source: Source, amp: jax.Array, gamma: jax.Array, recipe: Recipe) -> Pixels:
-    """Return the pixels with the weights that belong to a source of amplitude ``amp``."""
-    side, dtype = source.pixels.shape[-1], source.pixels.dtype
-    used = jnp.isfinite(source.pixels) & (source.noise > 0.0) & jnp.isfinite(source.noise)
-    scale = gamma * pixel_scale(source.noise, amp, recipe.model_error)
-    return Pixels(
-        x=(jnp.arange(side, dtype=dtype) - source.origin[0])[None, :],
-        y=(jnp.arange(side, dtype=dtype) - source.origin[1])[:, None],
-        data=jnp.where(used, (source.pixels - source.level) * (1.0 / source.unit), 0.0),
-        weight=jnp.where(used, 1.0 / scale, 0.0),
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from surveyfit.fit.bounds import SMALLEST_AMP, SMALLEST_SIGMA, box
 from surveyfit.fit.moments import SHAPE
 from surveyfit.fit.objective import AMP, SIGMA
-from surveyfit.fit.solve import Source
+from surveyfit.fit.source import Source
 
 BKG = 6
 """Place of the background."""
