@@ -115,10 +115,9 @@ def _fit_chunk(chunk: Cutouts, settings: FitSettings, noise: Noise, slots: int) 
 
 def _recipe(settings: FitSettings) -> Recipe:
     """Return the settings as arrays: other values of the same type need no other compile."""
-    curvature = density(LOSSES[settings.loss]).curvature
-    gamma, model_error, curvature = (
-        np.asarray(v, settings.dtype) for v in (settings.gamma, settings.model_error, curvature)
-    )
+    law = density(LOSSES[settings.loss])
+    numbers = (settings.gamma, settings.model_error, law.curvature)
+    gamma, model_error, curvature = (np.asarray(number, settings.dtype) for number in numbers)
     return Recipe(gamma, model_error, np.asarray(settings.max_iterations, np.int32), curvature)
 
 

@@ -25,9 +25,8 @@ def in_chunks(one: Callable[..., Any], *columns: Any) -> Any:
     columns : arrays (n, ...)
         Of bool, or of numbers, which become float64.
     """
-    arrays = [
-        np.asarray(c) if np.asarray(c).dtype == bool else np.asarray(c, float) for c in columns
-    ]
+    arrays = [np.asarray(column) for column in columns]
+    arrays = [array if array.dtype == bool else array.astype(float) for array in arrays]
     n = len(arrays[0])
     with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
         parts = [

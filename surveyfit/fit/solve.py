@@ -17,6 +17,7 @@ from surveyfit.fit.bounds import LARGEST_ELLIPTICITY
 from surveyfit.fit.information import Noise
 from surveyfit.fit.limits import Limits
 from surveyfit.fit.model import Array, pixel_scale
+from surveyfit.fit.moments import gauss_newton
 from surveyfit.fit.newton import RUNNING
 from surveyfit.fit.objective import (
     AMP,
