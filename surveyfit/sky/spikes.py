@@ -34,12 +34,14 @@ def find_spikes(scaled: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray
     bool array (height, width)
         False where masked.
     """
+    spikes = ~mask & (np.abs(scaled) > HIGHEST_ORDINARY)
+    if not spikes.any():
+        return spikes
+    y, x = np.nonzero(spikes)
     height, width = scaled.shape
-    y, x = np.nonzero(~mask & (np.abs(scaled) > HIGHEST_ORDINARY))
     # Beyond the edge, the edge itself stands for what is not known.
     around = np.clip(y + _DOWN, 0, height - 1), np.clip(x + _RIGHT, 0, width - 1)
     neighbours = np.where(mask[around], np.inf, scaled[around] * np.sign(scaled[y, x]))
     second_brightest = np.sort(neighbours, axis=0)[-2]
-    spikes = np.zeros(scaled.shape, bool)
     spikes[y, x] = second_brightest < SHARPEST_SOURCE * np.abs(scaled[y, x])
     return spikes
