@@ -86,6 +86,22 @@ def simulate(folder: Path, images: int, size: int, sources: int, seed: int) -> N
 
 
 _BEAM = click.Tuple([float, float, float])
+
+
+class _NumberOrFit(click.ParamType):
+    """A number, or the word that asks for the value to be fitted."""
+
+    name = "number|fit"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | str:
+        try:
+            return "fit" if value == "fit" else float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor 'fit'.", param, ctx)
+
+
 _TYPES: dict[str, Any] = {
     "plane": int,
     "cell": int,
@@ -99,6 +115,7 @@ _TYPES: dict[str, Any] = {
     "dtype": click.Choice(["float32", "float64"]),
     "mask_bits": str,
     "beam": _BEAM,
+    "gamma": _NumberOrFit(),
 }
 """Types of the options that are no plain numbers."""
 

@@ -55,7 +55,9 @@ class Config:
     beam: tuple[float, float, float] | None = _option(
         None, "beam FWHM major, minor in arcsec, angle in deg; default from the header"
     )
-    gamma: float = _option(2.4, "scale of the Cauchy likelihood in units of the local noise")
+    gamma: float | Literal["fit"] = _option(
+        2.4, "scale of the Cauchy likelihood in units of the local noise; fit: one for each source"
+    )
     model_error: float = _option(0.05, "what a Gaussian may miss, as a share of the peak")
     dtype: str = _option("float32", "precision of the fit: float32 or float64")
     tile: int = _option(1024, "side of the tiles in pixels")
@@ -65,8 +67,10 @@ class Config:
         for field_ in fields(self):
             value = getattr(self, field_.name)
             _check(_is_definite(value), field_.name, value, "give a value, or leave it out")
-        for name in ("thresh", "filter_fwhm", "gamma"):
+        for name in ("thresh", "filter_fwhm"):
             _check(getattr(self, name) > 0, name, getattr(self, name), "give a positive number")
+        gamma_ok = self.gamma == "fit" if isinstance(self.gamma, str) else self.gamma > 0
+        _check(gamma_ok, "gamma", self.gamma, "give a positive number, or fit")
         for name in ("gain", "saturate"):
             value = getattr(self, name)
             _check(value is None or value > 0, name, value, "give a positive number")
@@ -144,11 +148,12 @@ def _check_type(name: str, value: object, declared: str) -> None:
     """Refuse a TOML value that its field does not take."""
     if "tuple" in declared:
         ok = isinstance(value, (list, tuple))
-    elif "str" in declared or "Literal" in declared:
-        ok = isinstance(value, str)
+    elif isinstance(value, str):
+        ok = "str" in declared or "Literal" in declared
     else:
-        numbers = (int,) if declared.startswith("int") else (int, float)
-        ok = isinstance(value, numbers) and not isinstance(value, bool)
+        numbers = (int, float) if declared.startswith("float") else (int,)
+        number = declared.startswith(("int", "float"))
+        ok = number and isinstance(value, numbers) and not isinstance(value, bool)
     ok = ok or (value is None and "None" in declared)
     _check(ok, name, value, f"its type is {declared}")
 

