@@ -67,21 +67,38 @@ def noise_of(law: NoiseLaw, correlation: np.ndarray | None, side: int, dtype: st
     InputError
         If the correlation is not a square of odd side, or not finite.
     """
-    table = np.ones((1, 1)) if correlation is None else np.asarray(correlation, np.float64)
-    lags = len(table) // 2
-    if table.ndim != 2 or table.shape != (2 * lags + 1,) * 2 or not np.isfinite(table).all():
-        raise InputError(
-            f"correlation of shape {table.shape}", "give finite values (2 L + 1, 2 L + 1)"
-        )
-    others = table.copy()
-    others[lags, lags] = 0.0
-    left, size, right = np.linalg.svd(others)
-    used = np.flatnonzero((size > SMALLEST_FACTOR * size[0]) & (size > 0))[:MOST_FACTORS]
     rows, columns = np.zeros((2, MOST_FACTORS, side, side), dtype)
-    for k in used:
-        rows[k] = _at_lags(left[:, k] * size[k], side)
-        columns[k] = _at_lags(right[k], side)
-    return Noise(log_law(law, dtype), rows, columns, np.asarray(len(used), np.int32))
+    table = np.ones((1, 1)) if correlation is None else np.asarray(correlation, np.float64)
+    if table.ndim != 2 or table.shape[0] % 2 == 0 or len(set(table.shape)) > 1:
+        raise InputError(f"correlation of shape {table.shape}", "give (2 L + 1, 2 L + 1)")
+    if not np.isfinite(table).all():
+        raise InputError("correlation with NaN", "give finite values")
+    used = 0
+    if table.size > 1:
+        lags = positive_lags(table, side)
+        lags[side - 1, side - 1] = 0.0
+        left, size, right = np.linalg.svd(lags)
+        used = min(MOST_FACTORS, np.count_nonzero(size > SMALLEST_FACTOR * size[0]))
+        for k in range(used):
+            rows[k] = _at_lags(left[:, k] * size[k], side)
+            columns[k] = _at_lags(right[k], side)
+    return Noise(log_law(law, dtype), rows, columns, np.asarray(used, np.int32))
+
+
+def positive_lags(correlation: np.ndarray, side: int) -> np.ndarray:
+    """Return the correlation (2 side - 1, 2 side - 1) at all lags of a cutout, made a possible one.
+
+    A measured table need not be one that noise can have: with it, a variance could come out
+    negative. Its power spectrum is made positive, and its value at no lag one.
+    """
+    lags = len(correlation) // 2
+    keep = min(lags, side - 1)
+    inner = slice(lags - keep, lags + keep + 1)
+    around = np.zeros((2 * side, 2 * side))
+    around[side - keep : side + keep + 1, side - keep : side + keep + 1] = correlation[inner, inner]
+    power = np.maximum(np.fft.fft2(np.fft.ifftshift(around)).real, 0.0)
+    possible = np.fft.fftshift(np.fft.ifft2(power).real)
+    return possible[1:, 1:] / possible[side, side]
 
 
 def _at_lags(values: np.ndarray, side: int) -> np.ndarray:
