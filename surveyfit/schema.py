@@ -231,7 +231,7 @@ _NOISE = (
     ("local_rms", "float64", IMAGE_UNIT, "stat.stdev;instr.background", "noise of a pixel here"),
     ("local_bkg", "float64", IMAGE_UNIT, "instr.skyLevel", "background map here"),
     ("gamma", "float64", IMAGE_UNIT, "stat.fit.param", "scale of the Cauchy likelihood, with its model term"),
-    ("corr_noise_factor", "float64", "", "stat.fit.param", "published amplitude error over the one for independent pixels; NaN where not measured"),
+    ("corr_noise_factor", "float64", "", "stat.fit.param", "published amplitude error over the one for independent pixels; 1 where the noise is not correlated"),
 )
 _QUALITY = (
     ("nll", "float64", "", "stat.likelihood", "negative log-likelihood: sum of log(1 + z**2) + log(pi gamma), z = residual / gamma, in image units"),
@@ -241,7 +241,7 @@ _QUALITY = (
     ("resid_max", "float64", "", "stat.fit.residual;stat.max", "largest |residual| / expected noise of the used pixels"),
     ("n_iter", "int32", "", "meta.number", "Newton steps taken"),
     ("grad_norm", "float64", "", "stat.fit", "sqrt(2 x Newton decrement) at the end: distance to the optimum in sigmas"),
-    ("hess_cond", "float64", "", "stat.fit", "condition number of the Hessian scaled to unit diagonal"),
+    ("hess_cond", "float64", "", "stat.fit", "condition number (1-norm) of the Hessian scaled to unit diagonal"),
     ("fit_status", "int32", "", "meta.code.status", "how the fit ended: " + ", ".join(f"{s.value} {w}" for s, w in FIT_STATUS_WORDS.items())),
     ("flags", "int32", "", "meta.code.qual", "bits in words: surveyfit flags; zero is a checked success"),
 )
