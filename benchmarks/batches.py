@@ -2,12 +2,14 @@
 
 Usage: python benchmarks/batches.py [--core 0] [--n 4096] [--side 32] [--quick]
 
-The same float32 cutouts to everyone: automatic differentiation vmapped over all of them, the same
-over a few at a time so that what lies between stays in the cache, and surveyfit: its public
-function, and its compiled parts as Newton uses them.
+The same float32 cutouts to everyone: automatic differentiation vmapped over all of them, as one
+writes it first (maps of x and y) and with x a row and y a column; the same over a few at a time, so
+that what lies between stays in the cache; and surveyfit: its public function (NumPy in and out),
+and its compiled parts in a few slots, as a fit runs them. A whole step is value, gradient, Hessian,
+solve and acceptance.
 
 Agreement is max |D (H - H64) D| over all sources, with H64 the autodiff in float64 and
-D = diag(H64)^-1/2. For a part that is more than a Hessian its Hessian is meant.
+D = diag(H64)^-1/2.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from drawn_sources import draw_sources
 from jax import lax
-from likelihood import GAMMA, disagreement, hessian
+from likelihood import GAMMA, disagreement, grid, hessian, hessian_on_maps
 from timing import (
     argument_parser,
     compare,
@@ -31,18 +33,23 @@ from timing import (
 )
 
 import surveyfit
-from surveyfit.fit.loss import Pixels
-from surveyfit.fit.objective import derivatives, linear_hessian
+from surveyfit.fit import newton
+from surveyfit.fit.batch import PIXELS_IN_STEP
+from surveyfit.fit.bounds import LARGEST_ELLIPTICITY
+from surveyfit.fit.hessian import hessians
+from surveyfit.fit.limits import Limits
+from surveyfit.fit.loss import Pixels, cauchy
+from surveyfit.fit.objective import derivatives
 
 SEED = 2
 SNR = (5.0, 100.0)
 TOGETHER = (4, 8, 16, 32)
 """Cutouts that the blocked autodiff takes at a time; the fastest is reported."""
-OUR_BLOCK = 8
-"""Cutouts that today's fit takes at a time: `surveyfit.fit.batch.FitSettings.block`."""
-
-REFERENCE = "vmapped jacfwd(jacrev)"
-Call = Callable[[], np.ndarray]
+REFERENCE = "jacfwd(jacrev), vmapped"
+BLOCKS = "at a time"
+HESSIAN = "in the fit: Hessian"
+STEP = "in the fit: whole Newton step"
+Call = Callable[[], Any]
 
 
 def draw_batch(n: int, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -55,10 +62,13 @@ def draw_batch(n: int, side: int) -> tuple[np.ndarray, np.ndarray]:
 def autodiff(params: np.ndarray, pixels: np.ndarray) -> Iterator[tuple[str, Call]]:
     """Yield the ways of plain JAX."""
     on_device = jax.device_put(params), jax.device_put(pixels)
-    yield REFERENCE, partial(_call, jax.jit(jax.vmap(hessian)), *on_device)
+    maps = np.broadcast_arrays(*grid(pixels[0], np))
+    on_maps = jax.jit(jax.vmap(hessian_on_maps, in_axes=(0, 0, None, None)))
+    yield REFERENCE, partial(_call, on_maps, *on_device, *map(jnp.array, maps))
+    yield "the same, x a row, y a column", partial(_call, jax.jit(jax.vmap(hessian)), *on_device)
     for together in TOGETHER:
         blocked = jax.jit(partial(in_blocks, hessian, together))
-        yield f"the same, {together} at a time", partial(_call, blocked, *on_device)
+        yield f"the same, {together} {BLOCKS}", partial(_call, blocked, *on_device)
 
 
 def in_blocks(function: Callable[..., Any], together: int, *columns: jax.Array) -> Any:
@@ -72,24 +82,57 @@ def ours(params: np.ndarray, pixels: np.ndarray) -> Iterator[tuple[str, Call]]:
         "surveyfit.hessian",
         partial(surveyfit.hessian, params, pixels, GAMMA, dtype=pixels.dtype.name),
     )
-    internal = params.copy()
-    internal[:, 2:4] = np.log(params[:, 2:4])
-    on_device = jax.device_put(internal), jax.device_put(pixels)
-    part = jax.jit(partial(in_blocks, value_gradient_hessian, OUR_BLOCK))
-    yield "surveyfit: value, gradient, Hessian", partial(_call, part, *on_device)
+    origin = np.rint(params[:, :2])
+    component = np.concatenate([params[:, :2] - origin, params[:, 2:6]], axis=1)
+    one, scale = np.ones(len(params)), np.full((len(params), 1, 1), GAMMA)
+    columns = (component[:, None], origin[:, None], pixels, params[:, 6], one, scale)
+    numbers = (jnp.asarray(column, pixels.dtype) for column in columns)
+    yield "the same, compiled part", partial(_call, partial(hessians, loss=cauchy), *numbers)
+    slots = PIXELS_IN_STEP // pixels[0].size
+    on_device = jax.device_put(params), jax.device_put(pixels)
+    parts = {
+        HESSIAN: hessian_alone,
+        "in the fit: value, gradient, Hessian": likelihood_of,
+        STEP: whole_step,
+    }
+    for name, part in parts.items():
+        compiled = jax.jit(partial(in_blocks, part, slots))
+        yield name, partial(_call, compiled, *on_device)
 
 
-def value_gradient_hessian(internal: jax.Array, data: jax.Array) -> jax.Array:
-    """Return the Hessian (7, 7) of one cutout, and add what else a step needs, times zero."""
+def likelihood_of(params: jax.Array, data: jax.Array) -> newton.Derivatives:
+    """Return value, gradient and Hessian of one cutout in linear parameters (7,)."""
     axis = jnp.arange(data.shape[-1], dtype=data.dtype)
-    weight = jnp.full_like(data, 1 / GAMMA)
-    found = derivatives(internal, Pixels(axis[None, :], axis[:, None], data, weight))
-    rest = found.value + jnp.sum(found.gradient) + jnp.sum(found.positive)
-    return linear_hessian(internal, found) + 0 * rest
+    weight = jnp.where(jnp.isfinite(data), 1 / GAMMA, 0.0)
+    pixels = Pixels(axis[None, :], axis[:, None], data, weight)
+    return derivatives(params, jnp.zeros(7, bool), pixels, cauchy)
 
 
-def _call(compiled: Callable[..., jax.Array], *arguments: jax.Array) -> np.ndarray:
-    return np.asarray(compiled(*arguments), np.float64)
+def hessian_alone(params: jax.Array, data: jax.Array) -> jax.Array:
+    """Return the Hessian (7, 7); what it does not need is not computed."""
+    return likelihood_of(params, data).hessian
+
+
+def whole_step(params: jax.Array, data: jax.Array) -> newton.State:
+    """Return the state of Newton after its first step."""
+    anywhere = jnp.full(7, jnp.inf, params.dtype)
+    limits = Limits(-anywhere, anywhere, jnp.zeros(7, bool), anywhere, LARGEST_ELLIPTICITY)
+    tolerance, most = jnp.zeros((), params.dtype), jnp.ones((), jnp.int32)
+    found = likelihood_of(params, data)
+    return newton.turn(newton.begin(params), found, limits, tolerance, most)
+
+
+def _call(compiled: Callable[..., Any], *arguments: Any) -> Any:
+    return jax.block_until_ready(compiled(*arguments))
+
+
+def hessian_in(result: Any) -> np.ndarray:
+    """Return the Hessians (n, 7, 7) of any of the results."""
+    if isinstance(result, newton.State):
+        result = result.derivatives
+    if isinstance(result, newton.Derivatives):
+        result = result.hessian
+    return np.asarray(result, np.float64)
 
 
 def main() -> None:
@@ -101,12 +144,14 @@ def main() -> None:
     pin(options.core)
     print_setting("jax", "jaxlib", "surveyfit")
     n = 256 if options.quick else options.n
-    params, pixels = draw_batch(n, options.side)
+    typed = tuple(column.astype(np.float32) for column in draw_batch(n, options.side))
     with jax.enable_x64(True):
-        wanted = _call(jax.jit(partial(in_blocks, hessian, OUR_BLOCK)), params, pixels)
-    typed = params.astype(np.float32), pixels.astype(np.float32)
-    found = fastest_of("at a time", compare(dict((*autodiff(*typed), *ours(*typed)))))
-    reference, blocks = (timing.median for timing, _ in list(found.values())[:2])
+        # Of the same numbers: what float32 does to parameters and pixels is not our subject.
+        exact = (column.astype(np.float64) for column in typed)
+        wanted = hessian_in(_call(jax.jit(partial(in_blocks, hessian, TOGETHER[0])), *exact))
+    found = fastest_of(BLOCKS, compare(dict((*autodiff(*typed), *ours(*typed)))))
+    reference = found[REFERENCE][0].median
+    blocks = min(timing.median for name, (timing, _) in found.items() if BLOCKS in name)
     print(f"{n} cutouts of {options.side} x {options.side} pixels, float32\n")
     print_table(
         ("Hessians", "median", "a source", "first call", "x plain", "x blocks", "agreement"),
@@ -118,11 +163,13 @@ def main() -> None:
                 in_words(timing.first),
                 f"{reference / timing.median:.3g}",
                 f"{blocks / timing.median:.3g}",
-                f"{disagreement(result, wanted):.1e}",
+                f"{disagreement(hessian_in(result), wanted):.1e}",
             )
             for name, (timing, result) in found.items()
         ],
     )
+    ratio = found[STEP][0].median / found[HESSIAN][0].median
+    print(f"a whole step takes {ratio:.2f} times the Hessian alone")
 
 
 if __name__ == "__main__":

@@ -39,8 +39,15 @@ def value(params: jax.Array, data: jax.Array) -> jax.Array:
     return nll(params, *grid(data, jnp), data, jnp)
 
 
+def value_on_maps(params: jax.Array, data: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
+    """Return the same with x and y (height, width) of every pixel, as one writes it first."""
+    return nll(params, x, y, data, jnp)
+
+
 hessian = jax.jacfwd(jax.jacrev(value))
 """Hessian (7, 7) of `value`: every map of every derivative is as large as the image."""
+
+hessian_on_maps = jax.jacfwd(jax.jacrev(value_on_maps))
 
 
 def hessian_in_rows(params: jax.Array, data: jax.Array, rows: int) -> jax.Array:

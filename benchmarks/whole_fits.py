@@ -22,7 +22,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
-from drawn_sources import Truth, draw_sources, outliers, rough_starts
+from drawn_sources import Truth
 from fitters import (
     astropy_modeling,
     optimistix_lm,
@@ -31,12 +31,11 @@ from fitters import (
     surveyfit_batch,
 )
 from fitters.accuracy import accuracy
-from fitters.measured import Measured, Problem, joined
+from fitters.measured import Measured, joined
+from fitters.problem import SIDE, Problem, draw_problem
 from timing import argument_parser, in_words, pin, print_setting, print_table
 
 SEED = 3
-SIDE = 32
-SNR = (5.0, 100.0)
 ROUNDS = 5
 
 
@@ -79,16 +78,6 @@ PEERS = {
     "photutils": peer(photutils_psf.fit),
     "optimistix LM cauchy": peer(optimistix_lm.fit),
 }
-
-
-def draw_problem(n: int, hit: float) -> tuple[Truth, Problem]:
-    """Return true sources, and their cutouts and starts."""
-    rng = np.random.default_rng(SEED)
-    truth = draw_sources(n, rng, SIDE, SNR)
-    start = rough_starts(truth, rng)
-    noise = rng.normal(size=(n, SIDE, SIDE))
-    pixels = truth.images(SIDE) + noise + outliers(noise.shape, hit, rng)
-    return truth, Problem(pixels.astype(np.float32), start)
 
 
 def compare(tasks: dict[str, tuple[Fitter, Problem]]) -> dict[str, Run]:
@@ -155,7 +144,7 @@ def main() -> None:
     pin(options.core)
     print_setting("scipy", "astropy", "photutils", "jax", "optimistix", "surveyfit")
     n, peers_n = (100, 50) if options.quick else (options.n, options.peers_n)
-    truth, problem = draw_problem(max(n, peers_n), options.hit)
+    truth, problem = draw_problem(max(n, peers_n), SEED, options.hit)
     law = surveyfit_batch.sky_law(options.hit)
     ours = Fitter(partial(surveyfit_batch.fit, law=law), surveyfit_batch.read)
     fitters = {OURS: ours, **PEERS}

@@ -7,7 +7,8 @@ from astropy.modeling.fitting import TRFLSQFitter
 from astropy.modeling.models import Const2D, Gaussian2D
 from astropy.utils.exceptions import AstropyUserWarning
 
-from fitters.measured import Floats, Measured, Problem
+from fitters.measured import Floats, Measured
+from fitters.problem import Problem
 
 
 def fit(problem: Problem) -> Measured:

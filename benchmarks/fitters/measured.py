@@ -1,4 +1,4 @@
-"""What a fitter is given and what it hands back, whatever its own parameters are."""
+"""What a fitter hands back, whatever its own parameters are."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,20 +6,6 @@ from typing import NamedTuple
 import numpy as np
 
 Floats = np.ndarray
-
-
-class Problem(NamedTuple):
-    """Cutouts (n, side, side) with noise of 1, and linear parameters (n, 7) to start from.
-
-    The pixels are float32, as images and the store of cutouts hold them.
-    """
-
-    pixels: Floats
-    start: Floats
-
-    def part(self, chosen: slice) -> "Problem":
-        """Return some of the cutouts."""
-        return Problem(self.pixels[chosen], self.start[chosen])
 
 
 class Measured(NamedTuple):

@@ -9,7 +9,8 @@ import optimistix
 from jax import lax
 from likelihood import GAMMA, gaussian, grid
 
-from fitters.measured import Measured, Problem, from_params
+from fitters.measured import Measured, from_params
+from fitters.problem import Problem
 
 TOGETHER = 5
 """Cutouts in step with each other: the fastest of 2, 5, 10, 20 and 50."""

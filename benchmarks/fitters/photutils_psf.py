@@ -8,7 +8,8 @@ from astropy.utils.exceptions import AstropyUserWarning
 from photutils.background import LocalBackground
 from photutils.psf import GaussianPSF, PSFPhotometry
 
-from fitters.measured import Measured, Problem
+from fitters.measured import Measured
+from fitters.problem import Problem
 
 FWHM_PER_SIGMA = 2 * np.sqrt(2 * np.log(2))
 

@@ -6,7 +6,8 @@ import numpy as np
 from likelihood import GAMMA, gaussian, grid
 from scipy.optimize import least_squares
 
-from fitters.measured import Floats, Measured, Problem, from_params
+from fitters.measured import Floats, Measured, from_params
+from fitters.problem import Problem
 
 
 def fit(problem: Problem) -> Measured:

@@ -3,7 +3,8 @@
 import numpy as np
 from drawn_sources import outliers
 
-from fitters.measured import Measured, Problem
+from fitters.measured import Measured
+from fitters.problem import Problem
 from surveyfit.fit.batch import Cutouts, FitResult, FitSettings, fit_batch
 from surveyfit.fit.derived import pixel_quantities
 from surveyfit.fit.flags import fit_flags
