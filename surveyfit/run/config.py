@@ -151,9 +151,8 @@ def _check_type(name: str, value: object, declared: str) -> None:
     elif isinstance(value, str):
         ok = "str" in declared or "Literal" in declared
     else:
-        numbers = (int, float) if declared.startswith("float") else (int,)
-        number = declared.startswith(("int", "float"))
-        ok = number and isinstance(value, numbers) and not isinstance(value, bool)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        ok = number and ("float" in declared or ("int" in declared and isinstance(value, int)))
     ok = ok or (value is None and "None" in declared)
     _check(ok, name, value, f"its type is {declared}")
 

@@ -26,11 +26,19 @@ def test_an_unknown_key_is_named_with_the_known_ones() -> None:
         ("beam", [1.0, 2.0, 0.0]),
         ("model_error", True),
         ("mask_bits", "SAT"),
+        ("gamma", "fitted"),
+        ("gamma", 0.0),
+        ("hdu", 1),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(key: str, value: object) -> None:
     with pytest.raises(InputError, match=key):
         Config.from_dict({key: value})
+
+
+def test_gamma_is_a_number_or_asked_to_be_fitted() -> None:
+    assert Config.from_dict({"gamma": "fit"}).gamma == "fit"
+    assert Config.from_dict({"gamma": 1}).gamma == 1
 
 
 def test_a_configuration_survives_json() -> None:
