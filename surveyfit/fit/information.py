@@ -78,7 +78,7 @@ def noise_of(law: NoiseLaw, correlation: np.ndarray | None, side: int, dtype: st
         lags = positive_lags(table, side)
         lags[side - 1, side - 1] = 0.0
         left, size, right = np.linalg.svd(lags)
-        used = min(MOST_FACTORS, np.count_nonzero(size > SMALLEST_FACTOR * size[0]))
+        used = min(MOST_FACTORS, int(np.count_nonzero(size > SMALLEST_FACTOR * size[0])))
         for k in range(used):
             rows[k] = _at_lags(left[:, k] * size[k], side)
             columns[k] = _at_lags(right[k], side)
