@@ -66,7 +66,7 @@ FLAG_WORDS: dict[Flag, str] = {
     Flag.SHAPE_AT_BOUND: "the fitted ellipse is as thin as is allowed: a streak, not a source",
     Flag.SIZE_AT_BOUND: "the fitted size is at its bound: a cosmic ray, or larger than the cutout",
     Flag.PA_UNDEFINED: "round within its errors: the position angle means nothing",
-    Flag.OUTLIER_HEAVY: "more than a tenth of the pixels are outliers",
+    Flag.OUTLIER_HEAVY: "more than a fifth of the pixels are outliers",
     Flag.MODEL_MISMATCH: "the residuals say that this is not an elliptical Gaussian",
     Flag.NEIGHBOUR_IN_CUTOUT: "another source in the cutout; its pixels were masked",
     Flag.JOINT_FIT: "fitted together with its neighbours",

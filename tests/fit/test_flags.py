@@ -52,7 +52,7 @@ CASES: dict[str, tuple[np.ndarray, np.ndarray, Flag]] = {
     "elsewhere": (noise(9) + star(80.0, x=17), start(x=11.0), Flag.POSITION_DRIFT),
     "box": (noise(10) + 300.0 * (RADIUS < 6), start(300.0, 3.0), Flag.MODEL_MISMATCH),
     "hail": (
-        noise(11) + star(50.0) + 60 * (np.random.default_rng(1).uniform(size=X.shape) < 0.15),
+        noise(11) + star(50.0) + 60 * (np.random.default_rng(1).uniform(size=X.shape) < 0.3),
         start(),
         Flag.OUTLIER_HEAVY,
     ),
