@@ -25,13 +25,14 @@ def accuracy(truth: Truth, measured: Measured) -> tuple[str, ...]:
         f"{np.mean(~right & ~measured.flagged):.2%}",
         f"{np.mean(measured.flagged[right]):.2%}",
         f"{np.median(share[right]):.2%}",
-        _spread(((measured.x0 - x0) / measured.x0_err)[right]),
-        _spread(((measured.flux - flux) / measured.flux_err)[right]),
+        _spread((measured.x0 - x0)[right], measured.x0_err[right]),
+        _spread((measured.flux - flux)[right], measured.flux_err[right]),
     )
 
 
-def _spread(pull: np.ndarray) -> str:
-    known = pull[np.isfinite(pull)]
-    if not known.size:
+def _spread(off: np.ndarray, error: np.ndarray) -> str:
+    known = error > 0
+    if not known.any():
         return "no errors"
-    return f"{SIGMA_PER_MEDIAN * np.median(np.abs(known - np.median(known))):.2f}"
+    pull = off[known] / error[known]
+    return f"{SIGMA_PER_MEDIAN * np.median(np.abs(pull - np.median(pull))):.2f}"

@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 from astropy.modeling.fitting import TRFLSQFitter
 from astropy.modeling.models import Const2D, Gaussian2D
-from astropy.utils.exceptions import AstropyUserWarning
 
 from fitters.measured import Floats, Measured
 from fitters.problem import Problem
@@ -19,7 +18,8 @@ def fit(problem: Problem) -> Measured:
     for start, data in zip(problem.start, problem.pixels.astype(float), strict=True):
         x0, y0, amp, sigma, _, _, bkg = start
         model = Gaussian2D(amp, x0, y0, sigma, sigma) + Const2D(bkg)
-        with warnings.catch_warnings(action="ignore", category=AstropyUserWarning):
+        # Fits that run away overflow, and warn of it.
+        with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
             found = fitter(model, x, y, data, weights=np.ones_like(data))
         info = fitter.fit_info
         rows.append(_row(found.parameters, info["param_cov"], not info.success))
@@ -27,9 +27,9 @@ def fit(problem: Problem) -> Measured:
 
 
 def _row(params: Floats, covariance: Floats | None, flagged: bool) -> tuple[float, ...]:
-    """Return the numbers of `Measured` for one source; the flux is 2 pi amp sx sy."""
+    """Return the numbers of `Measured` for one source; the flux is 2 pi amp |sx sy|."""
     amp, x0, y0, sx, sy, _, _ = params
-    flux = 2 * np.pi * amp * sx * sy
+    flux = 2 * np.pi * amp * abs(sx * sy)
     if covariance is None:
         return x0, y0, flux, np.nan, np.nan, True
     slope = np.array([1 / amp, 0, 0, 1 / sx, 1 / sy, 0, 0])

@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 from astropy.table import Table
-from astropy.utils.exceptions import AstropyUserWarning
 from photutils.background import LocalBackground
 from photutils.psf import GaussianPSF, PSFPhotometry
 
@@ -34,7 +33,8 @@ def fit(problem: Problem) -> Measured:
         getattr(model, name).fixed = False
     ring = LocalBackground(inner_radius=0.6 * side / 2, outer_radius=0.9 * side / 2)
     photometry = PSFPhotometry(model, side - 1, local_bkg_estimator=ring)
-    with warnings.catch_warnings(action="ignore", category=AstropyUserWarning):
+    # Fits that run away overflow, and warn of it.
+    with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
         found = photometry(image, error=np.ones_like(image), init_params=start)
     columns = ("x_fit", "y_fit", "flux_fit", "x_err", "flux_err")
     x, y, flux, x_err, flux_err = (np.asarray(found[name], float) for name in columns)
