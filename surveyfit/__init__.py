@@ -5,14 +5,19 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from surveyfit.fit.any_model import fit_model
     from surveyfit.fit.hessian import hessian
     from surveyfit.run.finished import open_run
 
     __version__: str
 
-__all__ = ["__version__", "hessian", "open_run"]
+__all__ = ["__version__", "fit_model", "hessian", "open_run"]
 
-_HOME = {"hessian": "surveyfit.fit.hessian", "open_run": "surveyfit.run.finished"}
+_HOME = {
+    "fit_model": "surveyfit.fit.any_model",
+    "hessian": "surveyfit.fit.hessian",
+    "open_run": "surveyfit.run.finished",
+}
 
 
 def __getattr__(name: str) -> Any:
