@@ -34,7 +34,7 @@ from timing import (
 
 import surveyfit
 from surveyfit.fit import newton
-from surveyfit.fit.batch import PIXELS_IN_STEP
+from surveyfit.fit.batch import ON_CPU
 from surveyfit.fit.bounds import LARGEST_ELLIPTICITY
 from surveyfit.fit.hessian import hessians
 from surveyfit.fit.limits import Limits
@@ -88,7 +88,7 @@ def ours(params: np.ndarray, pixels: np.ndarray) -> Iterator[tuple[str, Call]]:
     columns = (component[:, None], origin[:, None], pixels, params[:, 6], one, scale)
     numbers = (jnp.asarray(column, pixels.dtype) for column in columns)
     yield "the same, compiled part", partial(_call, partial(hessians, loss=cauchy), *numbers)
-    slots = PIXELS_IN_STEP // pixels[0].size
+    slots = ON_CPU.pixels // pixels[0].size
     on_device = jax.device_put(params), jax.device_put(pixels)
     parts = {
         HESSIAN: hessian_alone,

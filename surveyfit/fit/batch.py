@@ -4,6 +4,8 @@ The cutouts go through the compiled code in chunks of one fixed size, the last o
 that each side of cutout is compiled once.
 """
 
+from typing import NamedTuple
+
 import jax
 import numpy as np
 
@@ -24,14 +26,19 @@ from surveyfit.fit.units import (
     to_source,
 )
 
-PIXELS_IN_STEP = 16 * 32 * 32
-"""Pixels of the fits that run in step on a CPU: their maps fit the cache of a core."""
 
-QUEUE = 48
-"""Fits a slot is given in one call: enough that the last ones cost little."""
+class Chunk(NamedTuple):
+    """How many pixels are fitted in step, and how many fits a slot is given in one call."""
 
-GPU_SLOTS = 4096
-"""Fits in step on a GPU, which a CPU's few would leave idle."""
+    pixels: int
+    queue: int
+
+
+ON_CPU = Chunk(pixels=16 * 32 * 32, queue=48)
+"""Their maps fit the cache of a core; the last fits of a call, which run alone, cost little."""
+
+ON_GPU = Chunk(pixels=2048 * 32 * 32, queue=4)
+"""Enough to fill it; a call of 8192 cutouts, since small tiles are filled up to one."""
 
 
 def fit_batch(
@@ -72,34 +79,36 @@ def fit_batch(
 
 def _fit(cutouts: Cutouts, settings: FitSettings, noise: Noise) -> FitResult:
     """Fit all cutouts from their start, a chunk at a time."""
-    slots = settings.slots or _slots(cutouts.pixels.shape[-1])
+    chunk = ON_CPU if jax.default_backend() == "cpu" else ON_GPU
+    slots = settings.slots or max(1, chunk.pixels // cutouts.pixels.shape[-1] ** 2)
     # At least one chunk, so that a batch of no cutouts has the right columns.
-    size = slots * QUEUE
+    size = slots * chunk.queue
     parts = [
-        _fit_chunk(cutouts.rows(slice(first, first + size)), settings, noise, slots)
+        _fit_chunk(cutouts.rows(slice(first, first + size)), settings, noise, slots, size)
         for first in range(0, max(len(cutouts.pixels), 1), size)
     ]
     return FitResult(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _slots(side: int) -> int:
-    if jax.default_backend() != "cpu":
-        return GPU_SLOTS
-    return max(1, PIXELS_IN_STEP // side**2)
-
-
-def _fit_chunk(chunk: Cutouts, settings: FitSettings, noise: Noise, slots: int) -> FitResult:
-    """Fit at most one chunk of cutouts."""
-    n = len(chunk.pixels)
-    fixed = np.zeros((n, 7), bool) if chunk.fixed is None else np.asarray(chunk.fixed, bool)
+def _fit_chunk(
+    cutouts: Cutouts, settings: FitSettings, noise: Noise, slots: int, size: int
+) -> FitResult:
+    """Fit at most ``size`` cutouts in one compiled call."""
+    n = len(cutouts.pixels)
+    fixed = np.zeros((n, 7), bool) if cutouts.fixed is None else np.asarray(cutouts.fixed, bool)
     source, units = to_source(
-        np.asarray(chunk.pixels), chunk.noise, chunk.start, chunk.gain, fixed, settings.dtype
+        np.asarray(cutouts.pixels),
+        cutouts.noise,
+        cutouts.start,
+        cutouts.gain,
+        fixed,
+        settings.dtype,
     )
     loss = LOSSES[settings.loss]
     likelihood = Likelihood(loss, settings.fit_gamma, settings.fisher == "expected")
     with jax.enable_x64(settings.dtype == "float64"):
         found = fit_chunk(
-            _filled(source, slots * QUEUE),
+            _filled(source, size),
             np.asarray(n, np.int32),
             _recipe(settings),
             noise,
