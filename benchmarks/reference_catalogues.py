@@ -112,6 +112,38 @@ def compare(rows: Table, reference: Reference) -> tuple[str, ...]:
     )
 
 
+DEGREE = 3600.0
+"""Arcsec."""
+
+AEGEAN_ERRORS = {
+    "flux_peak_err": ("err_peak_flux", 1.0),
+    "flux_int_err": ("err_int_flux", 1.0),
+    "ra_err": ("err_ra", DEGREE),
+    "dec_err": ("err_dec", DEGREE),
+    "maj_axis_err": ("err_a", 1.0),
+}
+"""Our column, Aegean's, and what brings that to our unit; Aegean writes -1 where it has none.
+Its err_ra comes
+out smaller than ours by cos(dec) for a round beam, as if that had been applied twice."""
+
+
+def compare_errors(rows: Table, data: Path, stem: str) -> tuple[str, ...]:
+    """Return the medians, for isolated pairs, of the noise factor and of our errors over Aegean's."""
+    rows = rows[np.isfinite(rows["x"]) & np.isfinite(rows["y"])]
+    table, reference = Table.read(data / f"{stem}.aegean_comp.csv"), read_aegean(data, stem)
+    xy = np.column_stack([rows["x"], rows["y"]])
+    distance, partner = KDTree(xy).query(reference.xy)
+    pairs = (distance < MATCH) & reference.clean & isolated(reference.xy)
+    pairs &= (isolated(xy) & (np.array(rows["flags"]) & GOOD == 0))[partner]
+    ours, theirs = rows[partner[pairs]], table[pairs]
+    cells = [str(pairs.sum()), median(np.array(ours["corr_noise_factor"]), "{:.2f}")]
+    for mine, (other, factor) in AEGEAN_ERRORS.items():
+        known = np.array(theirs[other]) > 0
+        ratio = np.array(ours[mine])[known] / (np.array(theirs[other])[known] * factor)
+        cells.append(median(ratio, "{:.2f}"))
+    return tuple(cells)
+
+
 def isolated(xy: Floats) -> NDArray[np.bool_]:
     """Tell which sources (n, 2) have no neighbour within ISOLATED pixels."""
     return KDTree(xy).query(xy, k=[2])[0][:, 0] > ISOLATED
@@ -156,6 +188,13 @@ def main(run: Path, data: Path) -> None:
         for stem in stems:
             rows = catalogue[images == f"{stem}.fits"]
             print_row((stem, *compare(rows, read(data, stem))))
+    print("\nOur errors over Aegean's\n")
+    header = ("image", "pairs", "corr_noise_factor", *AEGEAN_ERRORS)
+    print_row(header)
+    print_row(("---",) * len(header))
+    for stem in RADIO:
+        rows = catalogue[images == f"{stem}.fits"]
+        print_row((stem, *compare_errors(rows, data, stem)))
 
 
 def print_row(cells: tuple[str, ...]) -> None:
