@@ -128,7 +128,7 @@ out smaller than ours by cos(dec) for a round beam, as if that had been applied 
 
 
 def compare_errors(rows: Table, data: Path, stem: str) -> tuple[str, ...]:
-    """Return the medians, for isolated pairs, of the noise factor and of our errors over Aegean's."""
+    """Return medians over isolated pairs: the noise factor, and our errors over Aegean's."""
     rows = rows[np.isfinite(rows["x"]) & np.isfinite(rows["y"])]
     table, reference = Table.read(data / f"{stem}.aegean_comp.csv"), read_aegean(data, stem)
     xy = np.column_stack([rows["x"], rows["y"]])
