@@ -1,6 +1,6 @@
 """Fit Gaussians to Moffat profiles, as real point-spread functions are, beside least squares.
 
-    python benchmarks/point_spread.py [--n 128] [--quick] [--core 0]
+    python benchmarks/point_spread.py [--n 128] [--gamma 2.4] [--quick] [--core 0]
 
 Moffat profiles of beta 2.5-5 and 4 pixels FWHM, sampled at the pixel centres, S/N 10-3000, centres
 anywhere in a pixel, in noise of 1; with and without 2 % of outliers of 20-50 noises. The reference
@@ -129,10 +129,12 @@ def cutouts_of(stars: Stars, pixels: np.ndarray, seed: int) -> Cutouts:
     return Cutouts(pixels.astype(np.float32), np.ones(n), start, np.full(n, np.nan))
 
 
-def measure(stars: Stars, pixels: np.ndarray, reference: np.ndarray, f: float) -> Measured:
-    """Fit with model error ``f`` and compare with the parameters (n, 7) of least squares."""
+def measure(
+    stars: Stars, pixels: np.ndarray, reference: np.ndarray, settings: FitSettings
+) -> Measured:
+    """Fit and compare with the parameters (n, 7) of least squares."""
     cutouts = cutouts_of(stars, pixels, seed=1)
-    result = fit_batch(cutouts, FitSettings(model_error=f))
+    result = fit_batch(cutouts, settings)
     flagged = (fit_flags(cutouts, result) & Flag.MODEL_MISMATCH) != 0
     kept, reference = result.params[~flagged], reference[~flagged]
     if not len(kept):
@@ -150,9 +152,9 @@ def measure(stars: Stars, pixels: np.ndarray, reference: np.ndarray, f: float) -
     )
 
 
-def noiseless_error(stars: Stars, f: float) -> float:
+def noiseless_error(stars: Stars, settings: FitSettings) -> float:
     """Return the largest error of a centre, in pixels, where there is no noise."""
-    params = fit_batch(cutouts_of(stars, stars.noiseless, 1), FitSettings(model_error=f)).params
+    params = fit_batch(cutouts_of(stars, stars.noiseless, 1), settings).params
     return float(np.hypot(params[:, 0] - stars.truth.x0, params[:, 1] - stars.truth.y0).max())
 
 
@@ -160,12 +162,12 @@ Fields = dict[tuple[float, float], tuple[Stars, np.ndarray]]
 """Stars and their least-squares fits, by beta and S/N."""
 
 
-def worst(fields: Fields, f: float) -> tuple[str, ...]:
+def worst(fields: Fields, settings: FitSettings) -> tuple[str, ...]:
     """Return a row of the table of model errors."""
-    cells = [f"{f:g}"]
+    cells = [f"{settings.model_error:g}"]
     for name in ("clean", "spoilt"):
         found = {
-            at: measure(stars, getattr(stars, name), reference, f)
+            at: measure(stars, getattr(stars, name), reference, settings)
             for at, (stars, reference) in fields.items()
         }
         beta, snr = max(found, key=lambda at: np.nan_to_num(found[at].excess, nan=-1.0))
@@ -176,14 +178,16 @@ def worst(fields: Fields, f: float) -> tuple[str, ...]:
             f"{flagged:.1%}",
             f"{centre:.4f}",
         ]
-    return (*cells, f"{max(noiseless_error(stars, f) for stars, _ in fields.values()):.4f}")
+    return (*cells, f"{max(noiseless_error(stars, settings) for stars, _ in fields.values()):.4f}")
 
 
-def details(fields: Fields, f: float) -> list[tuple[str, ...]]:
+def details(fields: Fields, settings: FitSettings) -> list[tuple[str, ...]]:
     """Return a row for every beta and S/N."""
     rows = []
     for (beta, snr), (stars, reference) in fields.items():
-        clean, spoilt = (measure(stars, p, reference, f) for p in (stars.clean, stars.spoilt))
+        clean, spoilt = (
+            measure(stars, p, reference, settings) for p in (stars.clean, stars.spoilt)
+        )
         numbers = (clean.peak_ls, clean.peak, spoilt.peak, clean.flux_ls, clean.flux, spoilt.flux)
         shares = (clean.flagged, spoilt.flagged)
         rows.append(
@@ -202,6 +206,7 @@ def main() -> None:
     """Print the table of model errors, then that of the default one."""
     parser = argument_parser(__doc__)
     parser.add_argument("--n", type=int, default=128, help="stars of each beta and S/N")
+    parser.add_argument("--gamma", type=float, default=FitSettings().gamma)
     options = parser.parse_args()
     pin(options.core)
     print_setting("jax", "scipy")
@@ -212,9 +217,10 @@ def main() -> None:
         fields[beta, snr] = stars, least_squares_fits(stars)
     columns = ("worst excess", "flagged", "centre above S/N 10")
     header = ("f", *columns, *(f"{name}, 2 % hit" for name in columns), "centre without noise")
-    print_table(header, [worst(fields, f) for f in MODEL_ERRORS])
-    default = FitSettings().model_error
-    print(f"f = {default:g}: mean over the truth less 1")
+    settings = [FitSettings(gamma=options.gamma, model_error=f) for f in MODEL_ERRORS]
+    print_table(header, [worst(fields, one) for one in settings])
+    default = FitSettings(gamma=options.gamma)
+    print(f"f = {default.model_error:g}: mean over the truth less 1")
     kinds = ("least squares", "ours", "ours, 2 % hit")
     header = ("beta", "S/N", *(f"peak, {k}" for k in kinds), *(f"flux, {k}" for k in kinds))
     print_table((*header, "flagged", "flagged, 2 % hit", "centre"), details(fields, default))
