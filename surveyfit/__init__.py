@@ -5,15 +5,17 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from surveyfit.arrays.cutouts import fit_cutouts
     from surveyfit.fit.any_model import fit_model
     from surveyfit.fit.hessian import hessian
     from surveyfit.run.finished import open_run
 
     __version__: str
 
-__all__ = ["__version__", "fit_model", "hessian", "open_run"]
+__all__ = ["__version__", "fit_cutouts", "fit_model", "hessian", "open_run"]
 
 _HOME = {
+    "fit_cutouts": "surveyfit.arrays.cutouts",
     "fit_model": "surveyfit.fit.any_model",
     "hessian": "surveyfit.fit.hessian",
     "open_run": "surveyfit.run.finished",

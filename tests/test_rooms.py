@@ -16,11 +16,13 @@ MAY_IMPORT = {
     "errors.py": set(),
     "fit": {"surveyfit.fit"},
     "sky": {"surveyfit.sky"},
+    "arrays": {"surveyfit.fit", "surveyfit.sky", "surveyfit.arrays"},
     "run": {"surveyfit.fit", "surveyfit.sky", "surveyfit.run"},
 }
 NEVER = {
     "fit": {"dask", "distributed", "astropy", "zarr", "pyarrow", "sep", "logging", "time", "os"},
     "sky": {"jax", "jaxlib", "dask", "distributed"},
+    "arrays": {"dask", "distributed", "logging"},
 }
 
 
