@@ -118,7 +118,9 @@ def _fit_chunk(
         solution = jax.device_get(found)
     solution = jax.tree.map(lambda column: np.asarray(column[:n], np.float64), solution)
     seen = solution.appraisal
-    errors = covariances(solution.hessian, seen.bread, seen.filling, seen.added, ~fixed)
+    errors = covariances(
+        solution.params, solution.hessian, seen.bread, seen.filling, seen.added, ~fixed
+    )
     return _result(solution, errors, units, loss)
 
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from surveyfit.fit.limits import DIFF, RHO
 from surveyfit.fit.model import Array
 from surveyfit.fit.moments import AMP
 from surveyfit.fit.on_host import in_chunks
@@ -38,6 +39,7 @@ class Covariances(NamedTuple):
 
 
 def covariances(
+    params: np.ndarray,
     hessian: np.ndarray,
     bread: np.ndarray,
     filling: np.ndarray,
@@ -48,22 +50,44 @@ def covariances(
 
     Parameters
     ----------
+    params : array (n, 7)
+        Linear; their ellipticity is needed.
     hessian, bread, filling, added : array (n, 7, 7)
     free : array (n, 7) of bool
         The other parameters are held: they have no variance.
     """
-    found: Covariances = in_chunks(_covariances, hessian, bread, filling, added, free)
+    found: Covariances = in_chunks(_covariances, params, hessian, bread, filling, added, free)
     return found
 
 
 def _covariances(
-    hessian: jax.Array, bread: jax.Array, filling: jax.Array, added: jax.Array, free: jax.Array
+    params: jax.Array,
+    hessian: jax.Array,
+    bread: jax.Array,
+    filling: jax.Array,
+    added: jax.Array,
+    free: jax.Array,
 ) -> Covariances:
     crb, condition = inverse(hessian, free)
     published = sandwich(bread, filling + added, free)
     independent = sandwich(bread, filling, free)
     factor = jnp.sqrt(published[AMP, AMP] / independent[AMP, AMP])
-    return Covariances(published, crb, condition, factor)
+    return Covariances(widened_shape(params, published), crb, condition, factor)
+
+
+def widened_shape(params: jax.Array, published: jax.Array) -> jax.Array:
+    """Return the covariance with the errors of rho and diff for an ellipticity that is uncertain.
+
+    They fall as 1 - e^2, and are taken at the fitted e: noise that makes a source thinner makes
+    them too small. Averaged over the noise, with s = err(e) / (1 - e^2), the mean square of
+    deviation over error is 1 + 8 s^2 to second order.
+    """
+    rho, diff = params[RHO], params[DIFF]
+    variance = 0.5 * (0.25 * published[RHO, RHO] + published[DIFF, DIFF])
+    square = variance / (1.0 - diff**2 - 0.25 * rho**2) ** 2
+    shape = (jnp.arange(7) == RHO) | (jnp.arange(7) == DIFF)
+    factor = jnp.where(shape, jnp.sqrt(1.0 + 8.0 * square), 1.0)
+    return factor[:, None] * published * factor
 
 
 def inverse(matrix: jax.Array, free: jax.Array) -> tuple[jax.Array, jax.Array]:

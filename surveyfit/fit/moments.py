@@ -30,6 +30,8 @@ V_POWER = np.array([0, 0, 1, 0, 1, 2])
 PAIR_POWERS = V_POWER[:, None] + V_POWER, U_POWER[:, None] + U_POWER
 """The same of v and u for phi phi^T."""
 
+DEGREE = 4
+
 PER_COMPONENT = 6
 """x0, y0, amp, sigma, rho, diff; after all components comes their one background."""
 AMP = 2
@@ -234,3 +236,31 @@ def gauss_newton(component: jax.Array, weights: jax.Array, pixels: Pixels) -> ja
 
     m = len(weights)
     return jax.vmap(assemble)(sums[:m], sums[m:], jnp.sum(weights, axis=(1, 2)))
+
+
+def leverage(component: jax.Array, inverse: jax.Array, pixels: Pixels) -> jax.Array:
+    """Return dm^T inverse dm (height, width) of one Gaussian, for an inverse (7, 7).
+
+    Arguments as for `gauss_newton`. It is a polynomial of degree 4 in u and v times g^2, one of
+    degree 2 times g, and a constant.
+    """
+    components = component[None]
+    u, v = unit_coordinates(components, pixels)
+    g = unit_gaussian(component, u[0], v[0])
+    theta, _ = _theta_derivatives(component, jnp.zeros_like(component))
+    model = _model_polynomials(components, theta[None])[0]
+    both = product(product(model.T, inverse[:-1, :-1]), model)
+    single = times(model.T, inverse[:-1, -1])
+    along_y, along_x = _powers(v[0]), _powers(u[0])
+    quartic, square = (
+        jnp.einsum("yq,qp,xp->yx", along_y, _coefficients(values, *powers), along_x)
+        for values, powers in ((both, PAIR_POWERS), (single, (V_POWER, U_POWER)))
+    )
+    return g * (g * quartic + 2.0 * square) + inverse[-1, -1]
+
+
+def _coefficients(values: jax.Array, rows: np.ndarray, columns: np.ndarray) -> jax.Array:
+    """Return the sums (5, 5), at [row, column], of the values that belong there."""
+    length = DEGREE + 1
+    place = np.eye(length**2)[(rows * length + columns).ravel()]
+    return (values.ravel() @ jnp.asarray(place, values.dtype)).reshape(length, length)
