@@ -1,4 +1,4 @@
-"""How long do the fits of a run compile, how often, and how much memory do cutouts take?
+"""Tell how long and how often the fits of a run compile, and how much memory cutouts take.
 
     python benchmarks/compiles.py --core 0
 
@@ -44,9 +44,7 @@ def main() -> None:
 
     jax.config.update("jax_enable_compilation_cache", False)
     jax.monitoring.register_event_duration_secs_listener(listen)
-    print(
-        f"{'side':>5} {'cutouts':>8} {'seconds':>8} {'compiles':>9} {'compiling':>10} {'peak MiB':>9}"
-    )
+    print(" side  cutouts  seconds  compiles  compiling  peak MiB")
     for side in SIDES:
         for count in (n, 2 * n):
             rng = np.random.default_rng(side)

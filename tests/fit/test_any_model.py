@@ -108,8 +108,10 @@ def test_the_built_in_gaussian_through_this_path_gives_the_same_answers() -> Non
     errors = errors_of(built_in.cov)
     # Measured 6e-5 of the errors: both stop at 2e-4 or nearer.
     assert (np.abs(found.params - built_in.params) / errors).max() < 1e-3
+    # The built-in fit widens the errors of rho and diff for an ellipticity that is uncertain.
+    others = [0, 1, 2, 3, 6]
     # Measured 6e-6.
-    np.testing.assert_allclose(found.errors, errors, rtol=1e-3)
+    np.testing.assert_allclose(found.errors[:, others], errors[:, others], rtol=1e-3)
     crb = errors_of(built_in.cov_crb)
     np.testing.assert_allclose(errors_of(found.cov_crb), crb, rtol=1e-3)
     np.testing.assert_allclose(found.nll, built_in.nll, rtol=1e-6)

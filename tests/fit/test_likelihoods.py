@@ -54,6 +54,9 @@ def test_the_gaussian_loss_is_least_squares() -> None:
     cutouts = cutouts_in(LAWS["gaussian"], 30, seed=1)
     result = fit_batch(cutouts, settings("gaussian", 1.0))
     assert (result.status == FitStatus.CONVERGED).all()
+    published = errors_of(result.cov)
+    # Those of rho and diff are widened for an ellipticity that is uncertain.
+    others = [0, 1, 2, 3, 6]
     for row, image in enumerate(cutouts.pixels):
         wanted = optimize.least_squares(
             lambda p, image=image: (model(p) - image).ravel(), cutouts.start[row]
@@ -62,7 +65,7 @@ def test_the_gaussian_loss_is_least_squares() -> None:
         # Measured 1.2e-4 of the errors; the errors to 3.3e-4, since 2001 quantiles stand for
         # Gaussian noise.
         np.testing.assert_allclose((result.params[row] - wanted.x) / errors, 0.0, atol=1e-3)
-        np.testing.assert_allclose(errors_of(result.cov[row : row + 1])[0], errors, rtol=1e-3)
+        np.testing.assert_allclose(published[row, others], errors[others], rtol=1e-3)
 
 
 def minimum(value: Callable[[np.ndarray], float], start: np.ndarray) -> np.ndarray:
