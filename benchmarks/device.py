@@ -64,6 +64,7 @@ def fits(cutouts: Cutouts, dtype: str, copies: int, slots: int) -> Callable[[], 
             "gamma": SETTINGS.gamma,
             "model_error": SETTINGS.model_error,
             "curvature": density(cauchy).curvature,
+            "gamma_power": 1.0,
         }
         recipe = Recipe(
             max_iterations=jnp.asarray(SETTINGS.max_iterations, jnp.int32),

@@ -81,6 +81,7 @@ def appraise(
     electrons: jax.Array | None,
     model_error: jax.Array,
     noise: Noise,
+    free: jax.Array,
 ) -> Appraisal:
     """Appraise linear ``params`` (7,).
 
@@ -95,6 +96,8 @@ def appraise(
         Per unit of the data; None where no gain is known.
     model_error : array ()
     noise : Noise
+    free : array (7,) of bool
+        Parameters that are not held.
     """
     used = pixels.weight > 0.0
     # Elsewhere neither means anything, and no sum counts it.
@@ -106,7 +109,7 @@ def appraise(
     form = quadratic_form(params, pixels.x, pixels.y, jnp)
     source, inside = used & (form < CORE_FORM), form < HALF_MAXIMUM_FORM
     gof = SIGMA_PER_MEDIAN * median(residual / sigma, source)
-    bread, filling, added = information(params, pixels, sky / scale, sigma / scale, noise)
+    bread, filling, added = information(params, pixels, sky / scale, sigma / scale, noise, free)
     return Appraisal(
         bread=bread,
         filling=filling,

@@ -127,9 +127,15 @@ def _fit_chunk(
 def _recipe(settings: FitSettings) -> Recipe:
     """Return the settings as arrays: other values of the same type need no other compile."""
     law = density(LOSSES[settings.loss])
-    numbers = (settings.gamma, settings.model_error, law.curvature)
-    gamma, model_error, curvature = (np.asarray(number, settings.dtype) for number in numbers)
-    return Recipe(gamma, model_error, np.asarray(settings.max_iterations, np.int32), curvature)
+    # Newton's power is 1 / width; more than one overshoots where gamma is far off.
+    power = min(1.0, 1.0 / law.width)
+    return Recipe(
+        gamma=np.asarray(settings.gamma, settings.dtype),
+        model_error=np.asarray(settings.model_error, settings.dtype),
+        max_iterations=np.asarray(settings.max_iterations, np.int32),
+        curvature=np.asarray(law.curvature, settings.dtype),
+        gamma_power=np.asarray(power, settings.dtype),
+    )
 
 
 def _filled(columns: Source | np.ndarray, size: int) -> Source | np.ndarray:

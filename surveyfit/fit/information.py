@@ -127,7 +127,12 @@ def _at_lags(values: np.ndarray, side: int) -> np.ndarray:
 
 
 def information(
-    params: jax.Array, pixels: Pixels, sky: jax.Array, sigma: jax.Array, noise: Noise
+    params: jax.Array,
+    pixels: Pixels,
+    sky: jax.Array,
+    sigma: jax.Array,
+    noise: Noise,
+    free: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Return A, B for independent pixels, and what correlation adds to B; each (7, 7).
 
@@ -139,13 +144,15 @@ def information(
     sky, sigma : array (side, side) or (1, 1)
         Noise of a pixel, without and with the photons of the source, over its scale: t.
     noise : Noise
+    free : array (7,) of bool
+        Parameters that are not held.
     """
     curved, scored, surplus = noise.law.at(sigma)
     square = pixels.weight**2
     bread, first = gauss_newton(params[:6], jnp.stack([curved * square, scored * square]), pixels)
 
     def with_surplus() -> jax.Array:
-        share = leverage(params[:6], _inverse(bread), pixels) * square
+        share = leverage(params[:6], _inverse(bread, free), pixels) * square
         return first + gauss_newton(params[:6], (surplus * share * square)[None], pixels)[0]
 
     filling = lax.cond(noise.heavy, with_surplus, lambda: first)
@@ -157,13 +164,18 @@ def information(
     return bread, filling, lax.fori_loop(0, noise.factors, add, jnp.zeros_like(bread))
 
 
-def _inverse(bread: jax.Array) -> jax.Array:
-    """Return the inverse of A (7, 7), bent to be positive where rounding leaves it singular."""
+def _inverse(bread: jax.Array, free: jax.Array) -> jax.Array:
+    """Return the inverse of A (7, 7), bent to be positive where rounding leaves it singular.
+
+    Only over the free parameters; zero for the others.
+    """
+    both = free[:, None] & free
+    bread = jnp.where(both, bread, jnp.eye(free.size, dtype=bread.dtype))
     diagonal = jnp.diagonal(bread)
     unit = jnp.where(diagonal > 0.0, diagonal, 1.0) ** -0.5
     identity = jnp.eye(unit.size, dtype=unit.dtype)
     found, _ = solve_made_positive(unit[:, None] * bread * unit, identity, SMALLEST_PIVOT)
-    return unit[:, None] * found * unit
+    return jnp.where(both, unit[:, None] * found * unit, 0.0)
 
 
 def _correlated(

@@ -83,11 +83,18 @@ def curvature(loss: Loss, z: jax.Array) -> jax.Array:
 class Density(NamedTuple):
     """Of the law whose density is exp(-loss(z)) / norm.
 
-    ``curvature`` is the expectation of loss'' under that law: the Fisher information of a pixel.
+    Attributes
+    ----------
+    norm : float
+    curvature : float
+        The expectation of loss'' under that law: the Fisher information of a pixel on its value.
+    width : float
+        That of z loss' + z^2 loss'': the information of a pixel on the logarithm of the scale.
     """
 
     norm: float
     curvature: float
+    width: float
 
 
 REACH = 40.0
@@ -103,7 +110,9 @@ def density(loss: Loss) -> Density:
         z = jnp.sinh(s)
         weight = jnp.exp(-loss(z)) * jnp.cosh(s) * (s[1] - s[0])
         norm = jnp.sum(weight)
-        return Density(float(norm), float(jnp.sum(weight * curvature(loss, z)) / norm))
+        value = jnp.sum(weight * curvature(loss, z)) / norm
+        width = jnp.sum(weight * (z * score(loss, z) + z * z * curvature(loss, z))) / norm
+        return Density(float(norm), float(value), float(width))
 
 
 def nll(params: jax.Array, pixels: Pixels, loss: Loss = cauchy) -> jax.Array:

@@ -60,16 +60,15 @@ def refresh(
 ) -> Progress:
     """Give a fit that has come near its optimum the scale that belongs to it, and let it go on.
 
-    A gamma that is fitted moves to where the likelihood of a Cauchy has its optimum, at which
-    the mean of z l'(z) is one; the step is twice that of expectation maximisation, whose error
-    it halves.
+    A gamma that is fitted moves to where its own likelihood has the optimum: there the mean of
+    z l'(z) is one.
     """
     state = progress.newton
     near = (state.status == FitStatus.CONVERGED) | (state.status == FitStatus.AT_BOUND)
     linear = to_linear(state.params, logarithmic(source.linear_amp))
     gamma = progress.gamma
     if likelihood.fit_gamma:
-        gamma *= _gamma_ratio(linear, pixels, likelihood.loss)
+        gamma *= _gamma_ratio(linear, pixels, likelihood.loss) ** recipe.gamma_power
     old = local_scale(source, progress.scale_amp, progress.gamma, recipe)
     new = local_scale(source, linear[AMP], gamma, recipe)
     change = jnp.abs(new - old) > SCALE_CHANGE * old

@@ -148,6 +148,7 @@ def solution_of(
             source.electrons,
             recipe.model_error,
             noise,
+            ~source.fixed,
         ),
     )
 

@@ -67,13 +67,15 @@ class Likelihood(NamedTuple):
 class Recipe(NamedTuple):
     """The settings that the compiled code takes as numbers.
 
-    ``curvature`` is the expectation of loss'' under the law of the loss itself.
+    ``curvature`` is the expectation of loss'' under the law of the loss itself, ``gamma_power``
+    the power of the mean of z loss' by which a gamma that is fitted is corrected.
     """
 
     gamma: Array
     model_error: Array
     max_iterations: Array
     curvature: Array
+    gamma_power: Array
 
 
 def pixels_at(source: Source, amp: jax.Array, gamma: jax.Array, recipe: Recipe) -> Pixels:

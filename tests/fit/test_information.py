@@ -11,6 +11,7 @@ from surveyfit.fit.loss import Pixels
 from surveyfit.fit.noise_law import noise_law
 
 SIDE = 14
+FREE = np.ones(7, bool)
 PARAMS = np.array([6.3, 7.1, 20.0, 1.9, 0.3, -0.2, 0.5])
 
 
@@ -46,7 +47,7 @@ def test_the_sums_are_those_over_all_pairs_of_pixels() -> None:
         noise = noise_of(law, table, SIDE, "float64")
         pixels = Pixels(grid[None, :], grid[:, None], np.zeros((SIDE, SIDE)), weight)
         sums = jax.jit(information)(
-            jnp.asarray(PARAMS), pixels, sky / scale, photons / scale, noise
+            jnp.asarray(PARAMS), pixels, sky / scale, photons / scale, noise, FREE
         )
         found = [np.asarray(matrix) for matrix in sums]
     log_t = np.log((photons / scale).ravel())
@@ -82,7 +83,7 @@ def test_heavy_tails_add_what_the_leverage_of_a_pixel_costs() -> None:
     with jax.enable_x64(True):
         pixels = Pixels(grid[None, :], grid[:, None], np.zeros((SIDE, SIDE)), weight)
         noise = noise_of(law, None, SIDE, "float64")
-        sums = jax.jit(information)(jnp.asarray(PARAMS), pixels, t, t, noise)
+        sums = jax.jit(information)(jnp.asarray(PARAMS), pixels, t, t, noise, FREE)
         bread, filling, _ = (np.asarray(matrix) for matrix in sums)
     # The derivatives of log(1 + z^2) by hand.
     z = 0.4 * q

@@ -128,7 +128,7 @@ def test_the_scatter_reaches_the_cramer_rao_bound_in_noise_of_the_law(loss: str)
     np.testing.assert_allclose(pulls.std(axis=0), 1.0, atol=4 / np.sqrt(2 * n))
 
 
-@pytest.mark.parametrize("loss", ["cauchy", "student"])
+@pytest.mark.parametrize("loss", ["cauchy", "student", "gaussian"])
 @pytest.mark.parametrize("start", [1.0, 2.4])
 def test_a_fitted_gamma_is_the_scale_of_the_noise(loss: str, start: float) -> None:
     n, scale = 300, 1.3
@@ -140,8 +140,8 @@ def test_a_fitted_gamma_is_the_scale_of_the_noise(loss: str, start: float) -> No
     # Like any scale of greatest likelihood it is low, by the 7 parameters that were fitted to 576
     # pixels: measured 1.4 % (Cauchy) and 0.4 % (Student).
     assert np.median(result.gamma) == pytest.approx(scale, rel=0.02)
-    # One source's error is 1 / sqrt(576 J), J = 1/2 (Cauchy) and 8/7 (Student).
-    wanted = 1 / np.sqrt(SIDE**2 * {"cauchy": 1 / 2, "student": 8 / 7}[loss])
+    # One source's error is 1 / sqrt(576 J), J = 1/2 (Cauchy), 8/7 (Student) and 2.
+    wanted = 1 / np.sqrt(SIDE**2 * {"cauchy": 1 / 2, "student": 8 / 7, "gaussian": 2}[loss])
     found = SIGMA_PER_MEDIAN * np.median(np.abs(result.gamma / np.median(result.gamma) - 1))
     # Four standard errors of a robust spread of 300.
     assert found == pytest.approx(wanted, rel=0.27)
