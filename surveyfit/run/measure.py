@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from surveyfit.run.config import Config
 from surveyfit.run.plan import Tile
-from surveyfit.schema import PACKED, PARAMETERS, Flag
+from surveyfit.schema import Flag
 from surveyfit.sky.background import NoiseGrid
 from surveyfit.sky.header import Facts
 from surveyfit.sky.image import Image
 from surveyfit.sky.reader import ImageReader
-from surveyfit.sky.sources import CutoutGroup, Sources
+from surveyfit.sky.sources import CutoutGroup
 from surveyfit.sky.world import Positions, iau_name
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def measure_group(
 
     Beside the catalogue's columns the mapping holds ``peak_x`` and ``peak_y``, the peak pixel.
     """
+    from surveyfit.fit.columns import model_columns, quality_columns
     from surveyfit.fit.derived import pixel_quantities, sky_quantities
     from surveyfit.fit.flags import fit_flags
 
@@ -56,10 +57,11 @@ def measure_group(
     flags |= np.where(on_sky["deconv_code"] == 2, int(Flag.DECONV_POINT), 0).astype(np.int32)
     return (
         _identity(group, image, tile, where)
-        | _model(params, fitted.cov, fitted.cov_crb)
-        | _fluxes(params, fitted.cov, in_pixels, sources.aperture, where, facts)
+        | model_columns(params, fitted.cov, fitted.cov_crb)
+        | quality_columns(fitted)
+        | _fluxes(in_pixels, sources.aperture, where, facts)
         | shapes
-        | _noise_and_quality(sources, fitted)
+        | {"local_rms": sources.local_rms, "local_bkg": sources.local_bkg}
         | {"ra": where.ra, "dec": where.dec, "flags": flags}
     )
 
@@ -89,18 +91,6 @@ def _beams(facts: Facts, n: int) -> NDArray[np.float64]:
     beam = facts.beam
     row = (np.nan,) * 3 if beam is None else (beam.major, beam.minor, beam.pa)
     return np.tile(row, (n, 1))
-
-
-def _noise_and_quality(sources: Sources, fitted: "FitResult") -> Columns:
-    return {
-        "local_rms": sources.local_rms,
-        "local_bkg": sources.local_bkg,
-        "fit_status": fitted.status,
-        **{name: getattr(fitted, name) for name in ("gamma", "nll", "gof", "n_pix", "n_outlier")},
-        **{name: getattr(fitted, name) for name in ("resid_max", "n_iter", "grad_norm")},
-        "hess_cond": fitted.hess_cond,
-        "corr_noise_factor": fitted.correlation_factor,
-    }
 
 
 def use_compilation_cache() -> None:
@@ -151,44 +141,21 @@ def _identity(group: CutoutGroup, image: Image, tile: Tile, where: Positions) ->
     }
 
 
-def _model(
-    params: NDArray[np.float64], cov: NDArray[np.float64], crb: NDArray[np.float64]
-) -> Columns:
-    columns: Columns = {}
-    for i, name in enumerate(PARAMETERS):
-        columns[f"fit_{name}"] = params[:, i]
-        columns[f"fit_{name}_err"] = np.sqrt(cov[:, i, i])
-        columns[f"fit_{name}_crb"] = np.sqrt(crb[:, i, i])
-    rows, cols = np.array(PACKED).T
-    columns["fit_cov"] = cov[:, rows, cols]
-    columns["fit_cov_crb"] = crb[:, rows, cols]
-    for axis in ("x", "y"):
-        columns[axis] = columns[f"fit_{axis}0"]
-        columns[f"{axis}_err"] = columns[f"fit_{axis}0_err"]
-    return columns
-
-
 def _fluxes(
-    params: NDArray[np.float64],
-    cov: NDArray[np.float64],
     in_pixels: Columns,
     aperture: NDArray[np.float64],
     where: Positions,
     facts: Facts,
 ) -> Columns:
-    peak, peak_err = params[:, 2], np.sqrt(cov[:, 2, 2])
     area = _beam_area(where, facts)
     flux, flux_err = in_pixels["flux_int"] / area, in_pixels["flux_int_err"] / area
     positive = np.where(flux > 0, flux, np.nan)
     zero = np.nan if facts.zeropoint is None else facts.zeropoint
     return {
-        "flux_peak": peak,
-        "flux_peak_err": peak_err,
         "flux_int": flux,
         "flux_int_err": flux_err,
-        "snr": peak / peak_err,
         "flux_aper": aperture / area,
-        "flux_unit": np.full(len(peak), facts.unit),
+        "flux_unit": np.full(len(flux), facts.unit),
         "mag": zero - 2.5 * np.log10(positive),
         "mag_err": MAG_PER_RELATIVE_FLUX * flux_err / positive + 0 * zero,
     }
