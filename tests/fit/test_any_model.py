@@ -118,6 +118,7 @@ def test_the_built_in_gaussian_through_this_path_gives_the_same_answers() -> Non
     np.testing.assert_array_equal(found.n_pix, built_in.n_pix)
 
 
+@pytest.mark.slow
 def test_errors_in_correlated_noise_are_true_if_its_correlation_is_given() -> None:
     beam_sigma = 1.2
     truth = moffat_truth(N, seed=10)
@@ -164,6 +165,7 @@ def test_the_gaussian_loss_is_least_squares() -> None:
         np.testing.assert_allclose(found.errors[row], errors, rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "log_density"),
     [("cauchy", stats.cauchy().logpdf), ("student", stats.t(4).logpdf)],

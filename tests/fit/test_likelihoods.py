@@ -108,6 +108,7 @@ def test_the_expected_fisher_matrix_is_that_of_the_law(loss: str) -> None:
         np.testing.assert_allclose((found - wanted) / np.outer(unit, unit), 0.0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["cauchy", "student"])
 def test_the_scatter_reaches_the_cramer_rao_bound_in_noise_of_the_law(loss: str) -> None:
     n, side = 1500, 2 * SIDE
@@ -129,7 +130,7 @@ def test_the_scatter_reaches_the_cramer_rao_bound_in_noise_of_the_law(loss: str)
 
 
 @pytest.mark.parametrize("loss", ["cauchy", "student", "gaussian"])
-@pytest.mark.parametrize("start", [1.0, 2.4])
+@pytest.mark.parametrize("start", [1.0, pytest.param(2.4, marks=pytest.mark.slow)])
 def test_a_fitted_gamma_is_the_scale_of_the_noise(loss: str, start: float) -> None:
     n, scale = 300, 1.3
     truth = random_truth(n, seed=9, snr=(20.0, 60.0))

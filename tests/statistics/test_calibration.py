@@ -31,7 +31,13 @@ def correlated() -> Fitted:
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("snr", [BRIGHT, FAINT], ids=["S/N 10-100", "S/N 5-10"])
+@pytest.mark.parametrize(
+    "snr",
+    [
+        pytest.param(BRIGHT, id="S/N 10-100"),
+        pytest.param(FAINT, id="S/N 5-10", marks=pytest.mark.slow),
+    ],
+)
 def test_pulls_have_spread_one_and_no_bias(
     request: pytest.FixtureRequest, name: str, snr: tuple[float, float]
 ) -> None:
