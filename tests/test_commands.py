@@ -327,7 +327,7 @@ def test_an_interrupted_run_ends_in_order_and_is_finished_by_the_next(
         start_new_session=True,
     )
     started.append(process)
-    wait_for(lambda: any(run.glob("receipts/measure-noise-*.json")), 60)
+    wait_for(lambda: any(run.glob("receipts/open-file-*.json")), 60)
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) >= workers
     # As a terminal does it: Ctrl-C goes to the workers too.
