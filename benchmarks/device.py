@@ -25,7 +25,8 @@ from device_limits import DTYPES, Limits, in_type, kind, measure_limits
 from fitters.problem import SIDE, draw_problem
 from timing import Timing, argument_parser, compare, in_words, pin, print_setting, print_table
 
-from surveyfit.fit.batch import Cutouts, FitSettings, fit_batch
+from surveyfit.fit.batch import fit_batch
+from surveyfit.fit.cutouts import Cutouts, FitSettings
 from surveyfit.fit.information import noise_of
 from surveyfit.fit.loss import cauchy, density
 from surveyfit.fit.noise_law import noise_law

@@ -5,10 +5,12 @@ from drawn_sources import outliers
 
 from fitters.measured import Measured
 from fitters.problem import Problem
-from surveyfit.fit.batch import Cutouts, FitResult, FitSettings, fit_batch
+from surveyfit.fit.batch import fit_batch
+from surveyfit.fit.cutouts import Cutouts, FitSettings
 from surveyfit.fit.derived import pixel_quantities
 from surveyfit.fit.flags import fit_flags
 from surveyfit.fit.noise_law import NoiseLaw, noise_law
+from surveyfit.fit.result import FitResult
 from surveyfit.schema import GOOD
 
 SKY_SEED = 4

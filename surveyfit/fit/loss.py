@@ -1,4 +1,4 @@
-"""The loss of a residual and the negative log-likelihood of a cutout.
+"""The loss of a residual, and the law of noise that it stands for.
 
 A loss is a scalar function of z = (model - data) / scale; everything else (score, curvature,
 weight) follows by automatic differentiation, so another heavy-tailed law is one more function.
@@ -11,7 +11,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from surveyfit.fit import model
 from surveyfit.fit.model import Array
 
 Loss = Callable[[jax.Array], jax.Array]
@@ -113,12 +112,3 @@ def density(loss: Loss) -> Density:
         value = jnp.sum(weight * curvature(loss, z)) / norm
         width = jnp.sum(weight * (z * score(loss, z) + z * z * curvature(loss, z))) / norm
         return Density(float(norm), float(value), float(width))
-
-
-def nll(params: jax.Array, pixels: Pixels, loss: Loss = cauchy) -> jax.Array:
-    """Return the sum of the loss over the pixels for linear ``params`` (7,).
-
-    The constant sum of log(pi * scale) is left out: it does not depend on the parameters.
-    """
-    values = model.gaussian(params, pixels.x, pixels.y, jnp)
-    return jnp.sum(loss((values - pixels.data) * pixels.weight))

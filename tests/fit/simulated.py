@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surveyfit.fit.batch import Cutouts
+from surveyfit.fit.cutouts import Cutouts
 
 SIDE = 24
 """One side for most tests: each new side is a compile of seconds."""

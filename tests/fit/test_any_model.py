@@ -10,7 +10,8 @@ from simulated import SIDE, errors_of, noisy_cutouts, random_truth
 
 from surveyfit.errors import InputError
 from surveyfit.fit.any_model import ModelFit, fit_model
-from surveyfit.fit.batch import FitSettings, fit_batch
+from surveyfit.fit.batch import fit_batch
+from surveyfit.fit.cutouts import FitSettings
 from surveyfit.fit.model import gaussian
 from surveyfit.schema import FitStatus
 

@@ -8,8 +8,10 @@ import pytest
 from simulated import SIDE, cutouts_of, errors_of, noisy_cutouts, random_truth, rough_start
 
 from surveyfit.errors import InputError
-from surveyfit.fit.batch import Cutouts, FitResult, FitSettings, fit_batch
+from surveyfit.fit.batch import fit_batch
+from surveyfit.fit.cutouts import Cutouts, FitSettings
 from surveyfit.fit.hessian import hessian
+from surveyfit.fit.result import FitResult
 from surveyfit.schema import FitStatus
 
 DTYPES = ("float32", "float64")

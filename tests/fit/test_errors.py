@@ -8,9 +8,11 @@ import pytest
 from simulated import Truth, cutouts_of, errors_of, noisy_cutouts, random_truth, rough_start
 
 from surveyfit.errors import InputError
-from surveyfit.fit.batch import Cutouts, FitResult, FitSettings, fit_batch
+from surveyfit.fit.batch import fit_batch
+from surveyfit.fit.cutouts import Cutouts, FitSettings
 from surveyfit.fit.derived import pixel_quantities
 from surveyfit.fit.noise_law import noise_law
+from surveyfit.fit.result import FitResult
 from surveyfit.schema import FitStatus
 
 N = 1500

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from simulated import SIDE, Truth, cutouts_of, errors_of, noisy_cutouts, random_truth, rough_start
 
-from surveyfit.fit.batch import Cutouts, FitResult, FitSettings, fit_batch
+from surveyfit.fit.batch import fit_batch
+from surveyfit.fit.cutouts import Cutouts, FitSettings
 from surveyfit.fit.flags import fit_flags
+from surveyfit.fit.result import FitResult
 from surveyfit.schema import PARAMETERS, FitStatus, Flag
 
 N = 1500

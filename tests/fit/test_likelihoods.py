@@ -8,7 +8,8 @@ import pytest
 from scipy import optimize, stats
 from simulated import SIDE, cutouts_of, errors_of, random_truth, rough_start
 
-from surveyfit.fit.batch import Cutouts, FitSettings, fit_batch
+from surveyfit.fit.batch import fit_batch
+from surveyfit.fit.cutouts import Cutouts, FitSettings
 from surveyfit.fit.loss import STUDENT_DEGREES
 from surveyfit.schema import FitStatus
 
