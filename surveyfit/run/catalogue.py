@@ -38,7 +38,7 @@ def write_catalogue(directory: RunDirectory, images: Collection[Image]) -> tuple
     """
     _remove_superseded(directory, images)
     _remove_strays(directory)
-    fitted = list(directory.read_receipts(Stage.FIT))
+    fitted = _fitted(directory)
     write_images(directory.images, _image_rows(directory, fitted))
     rows = sum(receipt["result"]["rows"] for receipt in fitted)
     if rows > MOST_FITS_ROWS:
@@ -57,8 +57,19 @@ def read_catalogue(directory: RunDirectory) -> Table:
 
 def committed_parts(directory: RunDirectory) -> list[Path]:
     """Return the parts that receipts vouch for; others are ignored."""
-    names = [receipt["result"]["part"] for receipt in directory.read_receipts(Stage.FIT)]
-    return [directory.catalog / name for name in sorted(names)]
+    return [directory.catalog / receipt["result"]["part"] for receipt in _fitted(directory)]
+
+
+def _fitted(directory: RunDirectory) -> list[Receipt]:
+    """Return the receipts of fitted batches, without those whose tiles a larger one holds too.
+
+    A batch is fitted without a tile that could not be cut, and whole at a later submit.
+    """
+    receipts = list(directory.read_receipts(Stage.FIT))
+    of_image: defaultdict[str, list[set[str]]] = defaultdict(list)
+    for receipt in receipts:
+        of_image[receipt["image"]].append(set(receipt["tiles"]))
+    return [r for r in receipts if not any(set(r["tiles"]) < o for o in of_image[r["image"]])]
 
 
 def _remove_superseded(directory: RunDirectory, images: Collection[Image]) -> None:
@@ -70,6 +81,10 @@ def _remove_superseded(directory: RunDirectory, images: Collection[Image]) -> No
             receipt = directory.read_receipt(path)
             if receipt["path"] in paths and receipt["image"] not in current:
                 path.unlink()
+    whole = {receipt["result"]["part"] for receipt in _fitted(directory)}
+    for path in directory.receipt_paths(Stage.FIT):
+        if directory.read_receipt(path)["result"]["part"] not in whole:
+            path.unlink()
 
 
 def _remove_strays(directory: RunDirectory) -> None:
@@ -106,7 +121,7 @@ def _image_row(measured: Receipt, tiles: list[Receipt]) -> dict[str, Any]:
         **{name: facts[name] for name in ("unit", "epoch_mjd", "filter", "frequency")},
         **{name: facts[name] for name in ("exposure", "gain")},
         "noise": result["noise"],
-        "n_tiles": sum(r["stage"] == Stage.FIT for r in tiles),
+        "n_tiles": sum(len(r["tiles"]) for r in tiles if r["stage"] == Stage.FIT),
         "n_sources": sum(r["result"].get("rows", 0) for r in tiles),
         "seconds": sum(r["seconds"] for r in (measured, *tiles)),
     }

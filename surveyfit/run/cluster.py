@@ -78,8 +78,7 @@ class Cluster:
         pending: dict[Any, Piece] = {}
         completed = as_completed(with_results=True, raise_errors=False)
         while worklist or pending:
-            while worklist and len(pending) < self._window():
-                piece = worklist.pop()
+            while len(pending) < self._window() and (piece := worklist.pop()) is not None:
                 if (committed := worklist.resume(piece)) is not None:
                     worklist.done(committed)
                     yield committed
@@ -92,8 +91,8 @@ class Cluster:
             for future, result in completed.next_batch():
                 self._shown.append(future)
                 outcome = _outcome(pending.pop(future.key), future, result)
-                worklist.done(outcome)
-                yield outcome
+                if worklist.done(outcome):
+                    yield outcome
 
     def _window(self) -> int:
         return TASKS_PER_THREAD * max(1, sum(self._client.nthreads().values()))

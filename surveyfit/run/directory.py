@@ -135,7 +135,7 @@ class RunDirectory:
                 "name": piece.name,
                 "path": piece.path,
                 "image": piece.image.key if piece.image is not None else "",
-                "tile": piece.label,
+                "tiles": [tile.label for tile in piece.tiles],
                 "seconds": outcome.seconds,
                 "result": outcome.result,
             },
@@ -146,6 +146,8 @@ class RunDirectory:
         try:
             receipt = self.read_receipt(self.receipt_path(piece))
         except FileNotFoundError:
+            return None
+        if receipt["key"] != piece.key:
             return None
         return Outcome(piece, receipt["result"], receipt["seconds"], resumed=True)
 

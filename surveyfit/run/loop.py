@@ -22,9 +22,8 @@ class Loop:
     def run(self, worklist: Worklist) -> Iterator[Outcome]:
         """Yield outcomes until nothing is left to do; an interrupt is raised between pieces."""
         with interrupt_later() as check_interrupt:
-            while worklist:
-                piece = worklist.pop()
+            while (piece := worklist.pop()) is not None:
                 outcome = worklist.resume(piece) or self._work(piece)
-                worklist.done(outcome)
-                yield outcome
+                if worklist.done(outcome):
+                    yield outcome
                 check_interrupt()

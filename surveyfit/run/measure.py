@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surveyfit.run.config import Config
-from surveyfit.run.plan import Tile
+from surveyfit.run.gather import Batch
 from surveyfit.schema import Flag
 from surveyfit.sky.background import NoiseGrid
 from surveyfit.sky.header import Facts
@@ -26,10 +26,9 @@ MAG_PER_RELATIVE_FLUX = 2.5 / np.log(10)
 Columns = dict[str, NDArray[Any]]
 
 
-def measure_group(
-    group: CutoutGroup,
+def measure_batch(
+    batch: Batch,
     image: Image,
-    tile: Tile,
     opened: ImageReader,
     grid: NoiseGrid,
     config: Config,
@@ -43,6 +42,7 @@ def measure_group(
     from surveyfit.fit.flags import fit_flags
 
     use_compilation_cache()
+    group = batch.group
     sources, facts = group.sources, opened.facts
     cutouts, fitted = _fit(group, facts, grid, config)
     params = fitted.params.copy()
@@ -56,7 +56,7 @@ def measure_group(
     flags |= np.where(np.isfinite(where.ra), 0, int(Flag.NO_WCS)).astype(np.int32)
     flags |= np.where(on_sky["deconv_code"] == 2, int(Flag.DECONV_POINT), 0).astype(np.int32)
     return (
-        _identity(group, image, tile, where)
+        _identity(batch, image, where)
         | model_columns(params, fitted.cov, fitted.cov_crb)
         | quality_columns(fitted)
         | _fluxes(in_pixels, sources.aperture, where, facts)
@@ -126,14 +126,14 @@ def source_ids(
     return np.array([int.from_bytes(d[:8], "big") >> 1 for d in digests], np.int64)
 
 
-def _identity(group: CutoutGroup, image: Image, tile: Tile, where: Positions) -> Columns:
-    sources = group.sources
-    n = len(group.pixels)
+def _identity(batch: Batch, image: Image, where: Positions) -> Columns:
+    sources = batch.group.sources
+    n = len(batch.tile)
     return {
         "source_id": source_ids(image, sources.peak_x, sources.peak_y),
         "name": iau_name(where.ra, where.dec),
         "image": np.full(n, image.name),
-        "tile": np.full(n, tile.label),
+        "tile": batch.tile,
         "island_id": source_ids(image, sources.island_x, sources.island_y),
         "n_components": sources.n_components.astype(np.int32),
         "peak_x": sources.peak_x,

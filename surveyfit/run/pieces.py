@@ -16,7 +16,7 @@ class Stage(StrEnum):
     OPEN = "open-file"
     NOISE = "measure-noise"
     CUT = "cut-tile"
-    FIT = "fit-tile"
+    FIT = "fit-batch"
 
 
 STAGES = tuple(Stage)
@@ -24,19 +24,21 @@ STAGES = tuple(Stage)
 
 @dataclass(frozen=True)
 class Piece:
-    """One task: a file to open, an image to measure, or a tile to cut or fit.
+    """One task: a file to open, an image to measure, a tile to cut, or some tiles to fit.
 
     Attributes
     ----------
     key : str
-        Hash of everything that decides the result; the name of its receipt.
+        Hash of everything that decides the result.
+    tiles : tuple of Tile
+        One to cut, a batch of them to fit.
     """
 
     stage: Stage
     key: str
     found: Found | None = None
     image: Image | None = None
-    tile: Tile | None = None
+    tiles: tuple[Tile, ...] = ()
 
     @property
     def name(self) -> str:
@@ -54,19 +56,29 @@ class Piece:
 
     @property
     def label(self) -> str:
-        """Tile inside the image; empty for a whole file or image."""
-        return self.tile.label if self.tile is not None else ""
+        """Tile inside the image, with the number of those after it; empty for a whole image."""
+        if not self.tiles:
+            return ""
+        following = len(self.tiles) - 1
+        return self.tiles[0].label + (f"+{following}" if following else "")
 
     @property
     def path_stem(self) -> str:
         """Name for files of this piece, safe in paths: sorts by image, then by tile."""
-        image = self.image.key if self.image is not None else ""
-        return "-".join(part for part in (image, self.label, self.key[:12]) if part)
+        if self.image is None:
+            return self.key[:12]
+        return "-".join(part for part in (self.image.key, self.label) if part)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a piece could not be done; a row of ``failures.json``."""
+    """Why a piece could not be done; a row of ``failures.json``.
+
+    Attributes
+    ----------
+    transient : bool
+        Whether the machine is to blame (a disk, a network), so that trying again may help.
+    """
 
     name: str
     tile: str
@@ -74,10 +86,11 @@ class Failure:
     reason: str
     remedy: str
     traceback: str = ""
+    transient: bool = False
 
     def to_dict(self) -> dict[str, str]:
         """Return what ``failures.json`` holds of it."""
-        return {k: v for k, v in asdict(self).items() if k != "traceback"}
+        return {k: v for k, v in asdict(self).items() if k not in ("traceback", "transient")}
 
     def __str__(self) -> str:
         where = f"{self.name} {self.tile}".strip()
@@ -111,25 +124,18 @@ def noise_piece(image: Image, config: Config) -> Piece:
     return Piece(Stage.NOISE, _image_key(config, Stage.NOISE, image), image=image)
 
 
-def tile_pieces(stage: Stage, image: Image, config: Config) -> list[Piece]:
-    """Return the tasks of one stage for all tiles of an image."""
+def cut_pieces(image: Image, config: Config) -> list[Piece]:
+    """Return the tasks that cut the tiles of an image."""
     return [
-        Piece(stage, _image_key(config, stage, image, t.label), image=image, tile=t)
+        Piece(Stage.CUT, _image_key(config, Stage.CUT, image, t.label), image=image, tiles=(t,))
         for t in tiles(image.shape, config.tile, config.halo)
     ]
 
 
-def follow_up(outcome: Outcome, config: Config) -> list[Piece]:
-    """Return the pieces that a finished one makes possible."""
-    piece = outcome.piece
-    if outcome.failure is not None or piece.image is None:
-        return []
-    if piece.stage is Stage.NOISE:
-        return tile_pieces(Stage.CUT, piece.image, config)
-    if piece.stage is Stage.CUT and piece.tile is not None:
-        key = _image_key(config, Stage.FIT, piece.image, piece.tile.label)
-        return [Piece(Stage.FIT, key, image=piece.image, tile=piece.tile)]
-    return []
+def fit_piece(image: Image, batch: tuple[Tile, ...], config: Config) -> Piece:
+    """Return the task that fits the sources of some tiles of an image."""
+    key = _image_key(config, Stage.FIT, image, *(t.label for t in batch))
+    return Piece(Stage.FIT, key, image=image, tiles=batch)
 
 
 def _image_key(config: Config, stage: Stage, image: Image, *parts: str) -> str:

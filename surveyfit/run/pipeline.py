@@ -11,9 +11,10 @@ from typing import Protocol
 from surveyfit.run.catalogue import write_catalogue
 from surveyfit.run.config import Config, Execution
 from surveyfit.run.directory import RunDirectory
+from surveyfit.run.follow_up import FollowUp
 from surveyfit.run.loop import ONE_THREAD, Loop
 from surveyfit.run.opening import Opened, open_pieces, sort_out
-from surveyfit.run.pieces import Failure, Outcome, Piece, follow_up, noise_piece
+from surveyfit.run.pieces import Failure, Outcome, Piece, noise_piece
 from surveyfit.run.progress import Reporter
 from surveyfit.run.record import Record
 from surveyfit.run.tally import Tally
@@ -85,7 +86,7 @@ def _executor(directory: RunDirectory, config: Config, execution: Execution) -> 
 
 
 def _worklist(pieces: Iterable[Piece], directory: RunDirectory, config: Config) -> Worklist:
-    return Worklist(pieces, lambda outcome: follow_up(outcome, config), directory.resume)
+    return Worklist(pieces, FollowUp(config), directory.resume)
 
 
 def _is_complete(found: list[Found], directory: RunDirectory, config: Config) -> bool:

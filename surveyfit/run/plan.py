@@ -5,10 +5,15 @@ source's peak pixel owns the source; cores are half-open at their upper edges, s
 has exactly one owner.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from surveyfit.sky.box import Box
+
+BATCH_TILES = 16
+"""Tiles of an image that are fitted together: an image of 4096 x 4096 pixels, a part of the
+catalogue a few thousand rows long. A tile alone holds too few sources to fill a GPU."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,15 @@ def tiles(shape: tuple[int, int], side: int, halo: int) -> list[Tile]:
         Box(y0, y1, x0, x1) for y0, y1 in _cut(shape[0], side) for x0, x1 in _cut(shape[1], side)
     ]
     return [Tile(core, core.grow(halo, shape)) for core in cores]
+
+
+def batches(tiles: Sequence[Tile]) -> list[tuple[Tile, ...]]:
+    """Group the tiles of an image, in their order, into those that are fitted together.
+
+    >>> [len(batch) for batch in batches(tiles((5000, 5000), side=1024, halo=10))]
+    [16, 9]
+    """
+    return [tuple(tiles[i : i + BATCH_TILES]) for i in range(0, len(tiles), BATCH_TILES)]
 
 
 def _cut(length: int, side: int) -> list[tuple[int, int]]:

@@ -16,6 +16,7 @@ class ImageTally:
     image: Image
     n_tiles: int
     tiles_ended: int = 0
+    tiles_failed: int = 0
     rows: int = 0
     good: int = 0
     seconds: float = 0.0
@@ -30,7 +31,7 @@ class ImageTally:
     @property
     def measured(self) -> bool:
         """Whether at least one of its tiles has given rows, be it none."""
-        return self.ended and len(self.failures) < self.n_tiles
+        return self.ended and self.tiles_failed < self.n_tiles
 
 
 class Tally:
@@ -73,12 +74,12 @@ class Tally:
         self.worked += not outcome.resumed
         if outcome.failure is not None:
             tally.failures.append(outcome.failure)
-            whole = outcome.piece.stage is Stage.NOISE
-            tally.tiles_ended += tally.n_tiles if whole else 1
+            tally.tiles_ended += len(outcome.piece.tiles) or tally.n_tiles
+            tally.tiles_failed += len(outcome.piece.tiles) or tally.n_tiles
         elif outcome.piece.stage is Stage.NOISE:
             tally.facts = outcome.result
         elif outcome.piece.stage is Stage.FIT:
-            tally.tiles_ended += 1
+            tally.tiles_ended += len(outcome.piece.tiles)
             tally.rows += outcome.result["rows"]
             tally.good += outcome.result["good"]
         return tally if tally.ended else None

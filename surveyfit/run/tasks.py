@@ -5,6 +5,7 @@ a small outcome, never arrays and never an exception: its data are on disk when 
 its receipt was written after them.
 """
 
+import errno
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -18,7 +19,8 @@ import numpy as np
 from surveyfit.errors import InputError
 from surveyfit.run.config import Config
 from surveyfit.run.directory import RunDirectory
-from surveyfit.run.measure import measure_group
+from surveyfit.run.gather import gather
+from surveyfit.run.measure import measure_batch
 from surveyfit.run.pieces import Failure, Outcome, Piece, Stage
 from surveyfit.schema import COLUMNS, GOOD
 from surveyfit.sky.background import NoiseGrid, measure_grid
@@ -32,6 +34,21 @@ from surveyfit.sky.kernel import FWHM_TO_SIGMA
 from surveyfit.sky.parts import write_part
 from surveyfit.sky.reader import ImageReader
 from surveyfit.sky.store import read_cutouts, read_grid, write_cutouts, write_grid
+
+PASSING = (
+    errno.EIO,
+    errno.EAGAIN,
+    errno.EBUSY,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.ECONNRESET,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.EREMOTEIO,
+)
+"""Errors of a disk or a network that may be gone at the next try."""
 
 
 def execute(piece: Piece, run: str, config: Config) -> Outcome:
@@ -48,19 +65,21 @@ def execute(piece: Piece, run: str, config: Config) -> Outcome:
     except Exception as error:
         # One bad piece must not end the run: it is reported with its reason.
         words = " ".join(str(error).split()) or "no further words"
-        failure = _failure(
-            piece,
-            f"unexpected {type(error).__name__}: {words}",
-            "submit again with --verbose, and report what it prints",
-        )
+        if transient := isinstance(error, OSError) and error.errno in PASSING:
+            reason, remedy = f"the disk or network failed ({words})", "submit again when it is back"
+        else:
+            reason = f"unexpected {type(error).__name__}: {words}"
+            remedy = "submit again with --verbose, and report what it prints"
+        failure = _failure(piece, reason, remedy, transient)
         return Outcome(piece, {}, time.monotonic() - started, failure)
     return outcome
 
 
-def _failure(piece: Piece, reason: str, remedy: str) -> Failure:
+def _failure(piece: Piece, reason: str, remedy: str, transient: bool = False) -> Failure:
     """Make a failure of the exception being handled; the name stands once, in front."""
     bare = reason.removeprefix(piece.name).lstrip(": ")
-    return Failure(piece.name, piece.label, piece.stage, bare, remedy, traceback.format_exc())
+    trace = traceback.format_exc()
+    return Failure(piece.name, piece.label, piece.stage, bare, remedy, trace, transient)
 
 
 def open_file(piece: Piece, directory: RunDirectory, config: Config) -> dict[str, Any]:
@@ -124,9 +143,9 @@ def measure_noise(piece: Piece, directory: RunDirectory, config: Config) -> dict
 def cut_tile(piece: Piece, directory: RunDirectory, config: Config) -> dict[str, Any]:
     """Find the sources of a tile and store their cutouts."""
     assert piece.image is not None
-    assert piece.tile is not None
+    (tile,) = piece.tiles
     grid = read_grid(directory.stores.noise, piece.image.key)
-    plane = _plane(piece, piece.tile.halo, grid, config)
+    plane = _plane(piece, tile.halo, grid, config)
     found = detect(
         plane.subtracted,
         plane.noise,
@@ -135,9 +154,9 @@ def cut_tile(piece: Piece, directory: RunDirectory, config: Config) -> dict[str,
         filter_factor=grid.filter_factor,
         filter_fwhm=config.filter_fwhm,
     )
-    groups = cut(plane, found, piece.tile.core, config.filter_fwhm * FWHM_TO_SIGMA)
+    groups = cut(plane, found, tile.core, config.filter_fwhm * FWHM_TO_SIGMA)
     store = directory.stores.cutouts
-    return {"cutouts": write_cutouts(store, piece.image.key, piece.tile.label, groups)}
+    return {"cutouts": write_cutouts(store, piece.image.key, tile.label, groups)}
 
 
 def _plane(piece: Piece, box: Box, grid: NoiseGrid, config: Config) -> Plane:
@@ -155,15 +174,18 @@ def _plane(piece: Piece, box: Box, grid: NoiseGrid, config: Config) -> Plane:
     )
 
 
-def fit_tile(piece: Piece, directory: RunDirectory, config: Config) -> dict[str, Any]:
-    """Fit the cutouts of a tile and write its part of the catalogue."""
+def fit_tiles(piece: Piece, directory: RunDirectory, config: Config) -> dict[str, Any]:
+    """Fit the cutouts of some tiles and write their part of the catalogue."""
     assert piece.image is not None
-    assert piece.tile is not None
     grid = read_grid(directory.stores.noise, piece.image.key)
-    groups = read_cutouts(directory.stores.cutouts, piece.image.key, piece.tile.label)
+    stored = (
+        (tile.label, group)
+        for tile in piece.tiles
+        for group in read_cutouts(directory.stores.cutouts, piece.image.key, tile.label)
+    )
     with opened(piece, config) as image:
         measured = [
-            measure_group(group, piece.image, piece.tile, image, grid, config) for group in groups
+            measure_batch(batch, piece.image, image, grid, config) for batch in gather(stored)
         ]
         unit = image.facts.unit
     columns = _joined(measured)
@@ -178,7 +200,7 @@ def fit_tile(piece: Piece, directory: RunDirectory, config: Config) -> dict[str,
 
 
 def _joined(measured: list[dict[str, Any]]) -> dict[str, Any]:
-    """Join the groups of a tile and order the rows by peak pixel, whatever their cutout side."""
+    """Join what was fitted apart and order the rows by peak pixel, whatever their cutout side."""
     if not measured:
         empty: dict[str, Any] = {"str": np.zeros(0, str), "int32": np.zeros(0, np.int32)}
         empty |= {"int64": np.zeros(0, np.int64), "float64": np.zeros(0)}
@@ -192,5 +214,5 @@ _WORK: dict[Stage, Callable[[Piece, RunDirectory, Config], dict[str, Any]]] = {
     Stage.OPEN: open_file,
     Stage.NOISE: measure_noise,
     Stage.CUT: cut_tile,
-    Stage.FIT: fit_tile,
+    Stage.FIT: fit_tiles,
 }

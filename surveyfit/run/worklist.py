@@ -1,16 +1,16 @@
 """Which piece is next: pure bookkeeping, shared by the plain loop and the cluster."""
 
-import heapq
-from collections.abc import Callable, Iterable
-from itertools import count
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable
 
-from surveyfit.run.pieces import STAGES, Outcome, Piece
+from surveyfit.run.pieces import STAGES, Outcome, Piece, Stage
 
-_RANK = {stage: -i for i, stage in enumerate(STAGES)}
+MOST_TRIES = 3
+"""Tries of a piece that fails for a passing reason, such as a network disk that does not answer."""
 
 
 class Worklist:
-    """Pieces waiting for work; later stages come first, so that finished tiles leave early.
+    """Pieces waiting for work; later stages come first, so that finished images leave early.
 
     Parameters
     ----------
@@ -30,22 +30,36 @@ class Worklist:
     ) -> None:
         self.resume = resume
         self._follow_up = follow_up
-        self._order = count()
-        self._waiting: list[tuple[int, int, Piece]] = []
+        self._tries: Counter[str] = Counter()
+        self._waiting: dict[Stage, deque[Piece]] = {stage: deque() for stage in STAGES}
         for piece in pieces:
-            self._push(piece)
+            self.put_back(piece)
 
     def __bool__(self) -> bool:
-        return bool(self._waiting)
+        return any(self._waiting.values())
 
-    def _push(self, piece: Piece) -> None:
-        heapq.heappush(self._waiting, (_RANK[piece.stage], next(self._order), piece))
+    def put_back(self, piece: Piece) -> None:
+        """Let a piece wait for its turn, behind the others of its stage."""
+        self._waiting[piece.stage].append(piece)
 
-    def pop(self) -> Piece:
-        """Return the next piece."""
-        return heapq.heappop(self._waiting)[2]
+    def pop(self, stages: Collection[Stage] = STAGES) -> Piece | None:
+        """Return the next piece of one of the stages; None if there is none."""
+        for stage in reversed(STAGES):
+            if stage in stages and self._waiting[stage]:
+                return self._waiting[stage].popleft()
+        return None
 
-    def done(self, outcome: Outcome) -> None:
-        """Add what follows from an outcome."""
-        for piece in self._follow_up(outcome):
-            self._push(piece)
+    def done(self, outcome: Outcome) -> bool:
+        """Take in an outcome; return whether it is the last word on its piece.
+
+        A passing failure is not: its piece waits for another try. Else what follows is added.
+        """
+        piece = outcome.piece
+        if outcome.failure is not None and outcome.failure.transient:
+            self._tries[piece.key] += 1
+            if self._tries[piece.key] < MOST_TRIES:
+                self.put_back(piece)
+                return False
+        for next_piece in self._follow_up(outcome):
+            self.put_back(next_piece)
+        return True

@@ -146,7 +146,7 @@ def test_submitting_a_finished_run_changes_nothing(
 def test_only_what_is_missing_is_done_again(survey: Path, plain_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(plain_run, run)
-    lost = next(iter(sorted((run / "receipts").glob("fit-tile-*.json"))))
+    lost = next(iter(sorted((run / "receipts").glob("fit-batch-*.json"))))
     part = run / "catalog.parquet" / json.loads(lost.read_text())["result"]["part"]
     lost.unlink()
     part.write_bytes(part.read_bytes()[:1000])

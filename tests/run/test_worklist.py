@@ -1,15 +1,18 @@
 """The order of work: later stages first, nothing lost, nothing twice."""
 
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from surveyfit.run.config import Config
+from surveyfit.run.follow_up import FollowUp
 from surveyfit.run.loop import Loop
-from surveyfit.run.pieces import Outcome, Piece, Stage, follow_up, noise_piece
-from surveyfit.run.plan import tiles
-from surveyfit.run.worklist import Worklist
+from surveyfit.run.pieces import Failure, Outcome, Piece, Stage, noise_piece
+from surveyfit.run.plan import BATCH_TILES, tiles
+from surveyfit.run.worklist import MOST_TRIES, Worklist
 from surveyfit.sky.image import Image
 
 CONFIG = Config(tile=128, halo=16)
@@ -19,23 +22,32 @@ def image(number: int, shape: tuple[int, int]) -> Image:
     return Image(f"/{number}.fits", f"{number}.fits", 0, (), shape, f"digest{number}", None, "0")
 
 
-def run(images: list[Image], committed: dict[str, Outcome]) -> tuple[list[Outcome], list[Piece]]:
+def failure(piece: Piece, transient: bool = False) -> Outcome:
+    why = Failure(piece.name, piece.label, piece.stage, "why", "what to do", "", transient)
+    return Outcome(piece, failure=why)
+
+
+def run(
+    images: list[Image],
+    committed: dict[str, Outcome],
+    fails: Callable[[Piece], Outcome | None] = lambda piece: None,
+) -> tuple[list[Outcome], list[Piece]]:
     """Work everything off; return the outcomes and the pieces that were really worked on."""
     worked: list[Piece] = []
 
     def work(piece: Piece) -> Outcome:
         worked.append(piece)
-        return Outcome(piece, {"rows": 0, "good": 0})
+        return fails(piece) or Outcome(piece, {"rows": 0, "good": 0})
 
     worklist = Worklist(
         [noise_piece(i, CONFIG) for i in images],
-        lambda outcome: follow_up(outcome, CONFIG),
+        FollowUp(CONFIG),
         lambda piece: committed.get(piece.key),
     )
     return list(Loop(work).run(worklist)), worked
 
 
-SHAPES = st.lists(st.tuples(st.integers(1, 400), st.integers(1, 400)), min_size=1, max_size=4)
+SHAPES = st.lists(st.tuples(st.integers(1, 900), st.integers(1, 900)), min_size=1, max_size=4)
 
 
 @given(shapes=SHAPES)
@@ -45,9 +57,13 @@ def test_every_tile_is_cut_and_fitted_once(shapes: list[tuple[int, int]]) -> Non
     stages = [o.piece.stage for o in outcomes]
     assert stages.count(Stage.NOISE) == len(shapes)
     assert stages.count(Stage.CUT) == n_tiles
-    assert stages.count(Stage.FIT) == n_tiles
+    fitted = [
+        (o.piece.name, t) for o in outcomes if o.piece.stage is Stage.FIT for t in o.piece.tiles
+    ]
+    assert len(fitted) == len(set(fitted)) == n_tiles
+    assert all(len(o.piece.tiles) <= BATCH_TILES for o in outcomes)
     assert len({o.piece.key for o in outcomes}) == len(outcomes)
-    assert len({o.piece.path_stem for o in outcomes}) == len(outcomes)
+    assert len({(o.piece.stage, o.piece.path_stem) for o in outcomes}) == len(outcomes)
 
 
 @given(shapes=SHAPES, data=st.data())
@@ -70,11 +86,34 @@ def test_tiles_are_finished_before_new_images_are_begun() -> None:
 
 
 def test_a_failure_has_no_consequences() -> None:
-    piece = noise_piece(image(0, (300, 300)), CONFIG)
-    from surveyfit.run.pieces import Failure
+    failed = failure(noise_piece(image(0, (300, 300)), CONFIG))
+    assert FollowUp(CONFIG)(failed) == []
 
-    failed = Outcome(piece, failure=Failure("0.fits", "", Stage.NOISE, "why", "what to do"))
-    assert follow_up(failed, CONFIG) == []
+
+def test_a_tile_that_cannot_be_cut_is_left_out_of_its_batch() -> None:
+    def fails(piece: Piece) -> Outcome | None:
+        bad = piece.stage is Stage.CUT and piece.label == "y000000_x000000"
+        return failure(piece) if bad else None
+
+    outcomes, _ = run([image(0, (300, 300))], {}, fails)
+    (batch,) = (o.piece for o in outcomes if o.piece.stage is Stage.FIT)
+    assert len(batch.tiles) == len(tiles((300, 300), CONFIG.tile, CONFIG.halo)) - 1
+    assert batch.tiles[0].label != "y000000_x000000"
+
+
+def test_passing_failures_are_tried_again_a_few_times() -> None:
+    tries: Counter[str] = Counter()
+
+    def fails(piece: Piece) -> Outcome | None:
+        tries[piece.key] += 1
+        hopeless = piece.name == "1.fits"
+        return failure(piece, transient=True) if hopeless or tries[piece.key] == 1 else None
+
+    outcomes, _ = run([image(0, (300, 300)), image(1, (300, 300))], {}, fails)
+    failed = [o.piece for o in outcomes if o.failure is not None]
+    assert [piece.name for piece in failed] == ["1.fits"]
+    assert tries[failed[0].key] == MOST_TRIES
+    assert sum(o.piece.stage is Stage.FIT for o in outcomes) == 1
 
 
 def test_names_of_pieces_are_safe_in_paths() -> None:
