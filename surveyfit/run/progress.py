@@ -1,6 +1,9 @@
 """What the user sees while a run goes: a live bar on a terminal, plain lines elsewhere."""
 
+import os
+import sys
 import time
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -13,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from surveyfit.run.log import Log
 from surveyfit.run.pieces import Failure
 from surveyfit.run.tally import ImageTally, Tally
 
@@ -20,11 +24,25 @@ LINE_EVERY = 30.0
 """Seconds between progress lines where there is no terminal."""
 
 
+class _Terminal(Console):
+    """Standard output, whose reader may go: ``surveyfit submit ... | head``."""
+
+    def on_broken_pipe(self) -> None:
+        """Fall silent; the run goes on, and its log too. Rich would end the program."""
+        self.quiet = True
+        # Python would complain about what is still to be flushed when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class Reporter:
-    """Prints lines and keeps the bar; ``quiet`` leaves only failures and the summary."""
+    """Prints lines, keeps the bar and the log; ``quiet`` prints failures and the summary only.
+
+    Every line goes to the log, whether it is printed or not.
+    """
 
     def __init__(self, quiet: bool, verbose: bool) -> None:
-        self._console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+        self._console = _Terminal(soft_wrap=True, highlight=False, markup=False, emoji=False)
+        self._log: Log | None = None
         self._quiet = quiet
         self._verbose = verbose
         self._bar: Progress | None = None
@@ -52,21 +70,35 @@ class Reporter:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+        if self._log is not None:
+            self.note("end" if kind is None else f"end, early: {kind.__name__} {error}".rstrip())
+            self._log.close()
+
+    def log_to(self, path: Path) -> None:
+        """Keep a log from here on."""
+        self._log = Log(path)
+
+    def note(self, words: str) -> None:
+        """Write to the log only."""
+        if self._log is not None and (trouble := self._log.write(words)):
+            self._console.print(trouble)
 
     def say(self, line: str) -> None:
         """Print a line that --quiet leaves out."""
+        self.note(line)
         if not self._quiet:
             self._console.print(line)
 
     def conclude(self, line: str) -> None:
-        """Print a line of the summary."""
+        """Print a line of the summary, or another that --quiet does not leave out."""
+        self.note(line)
         self._console.print(line)
 
     def failed(self, failure: Failure) -> None:
         """Print why something failed; the traceback only with --verbose."""
-        self._console.print(f"FAILED {failure}")
+        self.conclude(f"FAILED {failure}")
         if self._verbose and failure.traceback:
-            self._console.print(failure.traceback.rstrip())
+            self.conclude(failure.traceback.rstrip())
 
     def image_ended(self, tally: ImageTally) -> None:
         """Print the line of an image that has ended."""

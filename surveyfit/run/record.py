@@ -58,6 +58,7 @@ class Record:
             "good": sum(t.good for t in tally.images.values()),
             "pieces_worked": tally.worked,
             "pieces_resumed": tally.resumed,
+            **tally.pace.to_dict(),
         }
         if time.monotonic() - self._written > RECORD_EVERY:
             self.end("running")

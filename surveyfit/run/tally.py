@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from surveyfit.run.config import Config
+from surveyfit.run.pace import Pace
 from surveyfit.run.pieces import Failure, Outcome, Stage
 from surveyfit.run.plan import tiles
 from surveyfit.sky.image import Image
@@ -44,6 +45,8 @@ class Tally:
         }
         self.resumed = 0
         self.worked = 0
+        n_tiles = self.n_tiles
+        self.pace = Pace({Stage.NOISE: len(images), Stage.CUT: n_tiles, Stage.FIT: n_tiles})
 
     @property
     def failures(self) -> list[Failure]:
@@ -72,6 +75,7 @@ class Tally:
         tally.seconds += outcome.seconds
         self.resumed += outcome.resumed
         self.worked += not outcome.resumed
+        self.pace.add(outcome, tally.n_tiles)
         if outcome.failure is not None:
             tally.failures.append(outcome.failure)
             tally.tiles_ended += len(outcome.piece.tiles) or tally.n_tiles
