@@ -1,11 +1,12 @@
-"""An astropy table as an Arrow table and back, with what each column means.
+"""Columns as a parquet file and back, with what each column means.
 
 A parquet file says so three times, since there are three kinds of readers: metadata of each
 field (pyarrow), YAML (astropy), and a VOTable without data (TOPCAT and STILTS; IVOA note
 "Parquet in the VO" 1.0).
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,23 +20,55 @@ from surveyfit.sky.votable import votable_header
 VOPARQUET_VERSION = "1.0"
 
 
-def to_arrow(table: Table) -> pa.Table:
-    """Turn a table of numbers, texts and vectors into an Arrow table with its metadata."""
-    columns = list(table.itercols())
-    fields = [_field(column) for column in columns]
-    arrays = [_array(column, field.type) for column, field in zip(columns, fields, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=_astropy_metadata(table)))
+class Form(NamedTuple):
+    """What a parquet file says of its columns, whatever their rows.
+
+    Attributes
+    ----------
+    schema : pa.Schema
+        Names and types, with unit, UCD and description in the metadata of each field, and with
+        the YAML for astropy.
+    footer : dict of str to str
+        The VOTable, as IVOA's VOParquet note wants it. Apart from the schema's metadata, since
+        pyarrow stores those twice in every file.
+    """
+
+    schema: pa.Schema
+    footer: dict[str, str]
 
 
-def parquet_bytes(table: Table) -> pa.Buffer:
-    """Return the content of a parquet file with this table, a checksum on every page."""
-    arrow = to_arrow(table)
+def form_of(table: Table) -> Form:
+    """Return the form of files that hold the columns of a table."""
+    yaml = "\n".join(meta.get_yaml_from_table(table))
+    return Form(
+        pa.schema(map(_field, table.itercols()), metadata={"table_meta_yaml": yaml}),
+        {
+            "IVOA.VOTable-Parquet.version": VOPARQUET_VERSION,
+            "IVOA.VOTable-Parquet.content": votable_header(table),
+        },
+    )
+
+
+def columns_of(table: Table) -> dict[str, NDArray[Any]]:
+    """Return the columns of a table as plain arrays."""
+    return {column.name: np.asarray(column) for column in table.itercols()}
+
+
+def parquet_bytes(columns: Mapping[str, NDArray[Any]], form: Form) -> pa.Buffer:
+    """Return the content of a parquet file, a checksum on every page.
+
+    Parameters
+    ----------
+    columns : mapping of str to array
+        ``(n,)`` or ``(n, length)`` each, in the order of the form.
+    form : Form
+    """
+    arrays = [_array(columns[field.name], field.type) for field in form.schema]
+    schema = form.schema.with_metadata(form.schema.metadata | _text_widths(columns))
     buffer = pa.BufferOutputStream()
-    with pq.ParquetWriter(
-        buffer, arrow.schema, compression="zstd", write_page_checksum=True
-    ) as writer:
-        writer.write_table(arrow)
-        writer.add_key_value_metadata(_voparquet_metadata(table))
+    with pq.ParquetWriter(buffer, schema, compression="zstd", write_page_checksum=True) as writer:
+        writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+        writer.add_key_value_metadata(form.footer)
     return buffer.getvalue()
 
 
@@ -51,40 +84,31 @@ def to_numpy(column: pa.ChunkedArray) -> NDArray[Any]:
     return column.to_numpy()
 
 
+def arrow_type(data: NDArray[Any]) -> pa.DataType:
+    """Return the Arrow type of a column ``(n,)`` or ``(n, length)``."""
+    element = pa.string() if data.dtype.kind == "U" else pa.from_numpy_dtype(data.dtype)
+    return pa.list_(element, data.shape[1]) if data.ndim == 2 else element
+
+
 def _field(column: Column) -> pa.Field:
-    element = pa.string() if column.dtype.kind == "U" else pa.from_numpy_dtype(column.dtype.base)
     words = {
         "unit": unit_text(column),
         "ucd": column.meta.get("ucd", ""),
         "description": column.description or "",
     }
-    kind = pa.list_(element, column.shape[1]) if column.ndim == 2 else element
-    return pa.field(column.name, kind, metadata=words)
+    return pa.field(column.name, arrow_type(np.asarray(column)), metadata=words)
 
 
-def _array(column: Column, kind: pa.DataType) -> pa.Array:
-    data = np.asarray(column)
+def _array(data: NDArray[Any], kind: pa.DataType) -> pa.Array:
     if data.ndim == 2:
         return pa.FixedSizeListArray.from_arrays(pa.array(data.ravel()), type=kind)
     return pa.array(data, type=kind)
 
 
-def _astropy_metadata(table: Table) -> dict[str, str]:
-    """Describe the columns as astropy's parquet reader wants it, with the width of texts."""
-    widths = {
-        f"table::len::{column.name}": str(column.dtype.itemsize // np.dtype("U1").itemsize)
-        for column in table.itercols()
-        if column.dtype.kind == "U"
-    }
-    return {"table_meta_yaml": "\n".join(meta.get_yaml_from_table(table)), **widths}
-
-
-def _voparquet_metadata(table: Table) -> dict[str, str]:
-    """Describe the columns as IVOA's VOParquet note wants it.
-
-    Apart from the schema's metadata, since pyarrow stores those twice in every file.
-    """
+def _text_widths(columns: Mapping[str, NDArray[Any]]) -> dict[str, str]:
+    """Tell astropy's parquet reader how wide texts are."""
     return {
-        "IVOA.VOTable-Parquet.version": VOPARQUET_VERSION,
-        "IVOA.VOTable-Parquet.content": votable_header(table),
+        f"table::len::{name}": str(data.dtype.itemsize // np.dtype("U1").itemsize)
+        for name, data in columns.items()
+        if data.dtype.kind == "U"
     }

@@ -5,6 +5,7 @@ A column's description and UCD travel as astropy keeps them (``description`` and
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -47,30 +48,47 @@ def described(
     ValueError
         Columns of different lengths.
     """
+    data = complete(columns, values)
+    return Table([_described(column, data[column.name], image_unit) for column in columns])
+
+
+def complete(
+    columns: Sequence[Column], values: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Give every column its values, in the order of the columns and of their types.
+
+    Parameters, and errors raised but the last, are those of `described`.
+    """
     unknown = set(values) - {column.name for column in columns}
     if unknown:
         raise KeyError(f"no such columns: {sorted(unknown)}")
     n_rows = len(next(iter(values.values()), ()))
-    return Table([_described(column, values, n_rows, image_unit) for column in columns])
+    return {
+        column.name: _typed(column, np.asarray(values[column.name]))
+        if column.name in values
+        else _typed(column, _filled(column, n_rows))
+        for column in columns
+    }
 
 
 def unit_text(column: TableColumn) -> str:
     """Spell a column's unit as the FITS standard does; '' if it has none."""
-    if column.unit is None:
-        return ""
+    return "" if column.unit is None else _spelled(column.unit)
+
+
+@cache
+def _spelled(unit: u.UnitBase) -> str:
+    """Spell a unit; cached, since astropy looks for a like name whenever it knows none."""
     try:
-        return column.unit.to_string("fits")
+        return str(unit.to_string("fits"))
     except ValueError:  # in no standard, and still in use: electron, DN
-        return column.unit.to_string()
+        return str(unit.to_string())
 
 
-def _described(
-    column: Column, values: Mapping[str, NDArray[Any]], n_rows: int, image_unit: str | None
-) -> TableColumn:
-    data = _filled(column, n_rows) if column.name not in values else values[column.name]
+def _described(column: Column, data: NDArray[Any], image_unit: str | None) -> TableColumn:
     unit, meaning = _resolved(column, image_unit)
     return TableColumn(
-        _typed(column, np.asarray(data)),
+        data,
         name=column.name,
         unit=u.Unit(unit, parse_strict="silent") if unit else None,
         description=meaning,

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from surveyfit.errors import InputError
-from surveyfit.sky.arrow_table import parquet_bytes
+from surveyfit.sky.arrow_table import columns_of, form_of, parquet_bytes
 from surveyfit.sky.atomic import check_writable, replacing
 from surveyfit.sky.described import unit_text
 from surveyfit.sky.ds9 import region_file
@@ -70,6 +71,7 @@ def _write_fits(table: Table, path: Path) -> None:
     hdu.writeto(path)
 
 
+@cache
 def _is_fits_unit(unit: str) -> bool:
     try:
         return bool(unit) and u.Unit(unit, format="fits") is not None
@@ -102,7 +104,7 @@ def _write_ecsv(table: Table, path: Path) -> None:
 
 
 def _write_parquet(table: Table, path: Path) -> None:
-    path.write_bytes(parquet_bytes(table))
+    path.write_bytes(parquet_bytes(columns_of(table), form_of(table)))
 
 
 def _write_regions(table: Table, path: Path) -> None:

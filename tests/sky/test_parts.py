@@ -14,7 +14,7 @@ from catalog_rows import assert_same_values, random_rows
 from surveyfit.errors import InputError
 from surveyfit.schema import COLUMNS
 from surveyfit.sky.atomic import replacing
-from surveyfit.sky.parts import arrow_schema, read_parts, to_table, write_part
+from surveyfit.sky.parts import part_form, read_parts, to_table, write_part
 
 
 def test_a_part_comes_back_bit_by_bit(tmp_path):
@@ -51,11 +51,11 @@ def test_an_untyped_empty_part_has_the_types_of_all_parts(tmp_path):
 
 
 def test_one_schema_for_images_of_all_units():
-    assert arrow_schema("Jy/beam").equals(arrow_schema("electron"), check_metadata=False)
+    assert part_form("Jy/beam").schema.equals(part_form("electron").schema, check_metadata=False)
 
 
 def test_arrow_fields_say_unit_ucd_and_meaning():
-    words = arrow_schema("Jy/beam").field("flux_int").metadata
+    words = part_form("Jy/beam").schema.field("flux_int").metadata
     assert words[b"unit"] == b"Jy"
     assert words[b"ucd"] == b"phot.flux.density"
     assert b"integral" in words[b"description"]
