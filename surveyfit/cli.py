@@ -1,6 +1,7 @@
 """The command line: words to a `Config`, one call, a summary."""
 
 import os
+import shlex
 import signal
 import sys
 import time
@@ -12,10 +13,10 @@ from typing import Any, NoReturn
 import click
 
 from surveyfit import __version__
-from surveyfit.errors import InputError
+from surveyfit.errors import InputError, StoppedError
 from surveyfit.schema import COLUMNS, FLAG_WORDS, GOOD
 
-UNEXPECTED, WRONG_USE, INTERRUPTED = 1, 2, 130
+UNEXPECTED, WRONG_USE, STOPPED, INTERRUPTED = 1, 2, 3, 130
 WATCH_EVERY = 2.0
 
 
@@ -44,6 +45,9 @@ def main() -> None:
         if "--verbose" in sys.argv:
             raise
         _fail(str(error))
+    except StoppedError as error:
+        again = shlex.join(["surveyfit", *sys.argv[1:]])
+        _fail(f"{error}; what is finished is kept, this goes on with it: {again}", STOPPED)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; submitting again continues where this stopped", err=True)
         sys.exit(INTERRUPTED)
@@ -86,6 +90,7 @@ def simulate(folder: Path, images: int, size: int, sources: int, seed: int) -> N
 
 
 _BEAM = click.Tuple([float, float, float])
+_FILE = click.Path(exists=True, dir_okay=False)
 
 
 class _NumberOrFit(click.ParamType):
@@ -152,6 +157,11 @@ def _measurement_options(command: Callable[..., int]) -> Callable[..., int]:
 @click.option("--scheduler", help="Address or file of a Dask scheduler; default: this machine.")
 @click.option("--workers", type=click.IntRange(0), help="Worker processes; 0: a plain loop.")
 @click.option("--memory-limit", help="Memory of a worker, such as 4GiB.")
+@click.option("--tls-ca", type=_FILE, help="Authority of an encrypted scheduler's certificates.")
+@click.option("--tls-cert", type=_FILE, help="Our certificate for an encrypted scheduler.")
+@click.option("--tls-key", type=_FILE, help="The key of our certificate.")
+@click.option("--wait", type=float, help="Seconds without any worker before it stops [300].")
+@click.option("--hang", type=float, help="Seconds without any result before it gives up [1800].")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with these options.")
 @click.option("--performance-report", help="HTML file for Dask's performance report.")
 @click.option("--dry-run", is_flag=True, help="Print the plan; nothing but headers is read.")
@@ -166,6 +176,11 @@ def submit(
     scheduler: str | None,
     workers: int | None,
     memory_limit: str | None,
+    tls_ca: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    wait: float | None,
+    hang: float | None,
     config: Path | None,
     performance_report: str | None,
     dry_run: bool,
@@ -199,10 +214,15 @@ def submit(
         return 3 if refused else 0
     from surveyfit.run.pipeline import submit as run
 
+    limits = {"wait": wait, "hang": hang}
     execution = Execution(
         workers=workers,
         scheduler=scheduler,
         memory_limit=memory_limit,
+        tls_ca=tls_ca,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        **{name: value for name, value in limits.items() if value is not None},
         performance_report=performance_report,
         strict=strict,
         overwrite=overwrite,

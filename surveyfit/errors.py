@@ -19,3 +19,7 @@ class InputError(Exception):
 
     def __str__(self) -> str:
         return f"{self.what}: {self.remedy}"
+
+
+class StoppedError(Exception):
+    """A run had to stop before its end, through no fault of its input; submitting again resumes."""

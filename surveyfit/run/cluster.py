@@ -1,225 +1,261 @@
-"""Dask: a cluster on this machine or an existing one, and the executor that feeds it.
+"""The executor that feeds pieces to Dask workers and takes in how they ended."""
 
-The local cluster listens on the loopback interface only. Its workers are spawned processes of
-one thread; ``NPROC=1`` is what keeps XLA from starting a thread a core in each of them.
-"""
-
-import json
-import logging
-import os
-import shutil
-import subprocess
-from collections import deque
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import dask
-from dask.utils import parse_bytes
-from distributed import Client, Future, Nanny, Scheduler, SpecCluster, as_completed
+from distributed import Client, Future, as_completed
+from distributed.client import ClosedClientError, FutureCancelledError
 from distributed.scheduler import KilledWorker
 
-from surveyfit.errors import InputError
+from surveyfit.errors import StoppedError
 from surveyfit.run.config import Config, Execution
-from surveyfit.run.loop import ONE_THREAD
-from surveyfit.run.pieces import Failure, Outcome, Piece
+from surveyfit.run.lanes import Lane, lanes
+from surveyfit.run.pieces import Failure, Outcome, Piece, halves
+from surveyfit.run.suspects import Suspects, Verdict
 from surveyfit.run.tasks import execute
 from surveyfit.run.worklist import Worklist
-from surveyfit.sky.atomic import check_writable
 
-LOOPBACK = "127.0.0.1"
-DASHBOARD_PORT = 8787
-
-TASKS_PER_THREAD = 3
-"""Tasks in flight for each worker thread: enough to hide the way, few enough to stay bounded."""
+TASKS_PER_SLOT = 3
+"""Tasks in flight for each that can run: enough to hide the way, few enough to stay bounded."""
 
 SHOWN_FUTURES = 1000
 """Finished tasks that are remembered, so that the dashboard's bars show what is done."""
 
-CONNECT_TIMEOUT = "10s"
+POLL_EVERY = 0.02
+"""Seconds between looks for finished tasks; what waits on the workers hides it."""
 
-LOUD_LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application", "bokeh")
-"""Those whose level distributed sets; a child among them does not follow its parent."""
+LOOK_EVERY = 1.0
+"""Seconds between looks at which workers there are."""
 
-_SETTINGS = {
-    "distributed.nanny.pre-spawn-environ": {
-        **ONE_THREAD,
-        "DASK_LOGGING__DISTRIBUTED": "critical",
-        "MALLOC_TRIM_THRESHOLD_": "65536",
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-    },
-    "distributed.worker.multiprocessing-method": "spawn",
-    "distributed.worker.preload": ["surveyfit.run.worker"],
-    # A proxy route on the dashboard would let its visitors reach other hosts.
-    "distributed.scheduler.http.routes": [
-        "distributed.http.scheduler.prometheus",
-        "distributed.http.scheduler.info",
-        "distributed.http.scheduler.json",
-        "distributed.http.health",
-        "distributed.http.statics",
-    ],
-    "distributed.worker.http.routes": ["distributed.http.health"],
-}
+LOST = "the connection to the scheduler was lost and did not come back"
+
+RESTART_TIMEOUT = 30
+"""Seconds that a worker is given to start again."""
 
 
 class Cluster:
-    """Executor that keeps a bounded number of pieces in flight on Dask workers."""
+    """Keeps a bounded number of pieces in flight; nothing that workers do can surprise it.
 
-    def __init__(self, client: Client, run: Path, config: Config) -> None:
+    Parameters
+    ----------
+    client : Client
+    run : Path
+    config : Config
+    execution : Execution
+        ``wait`` and ``hang`` limit how long there may be no worker and no outcome.
+    notify : callable
+        Takes lines about workers that die, wait or hang.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        run: Path,
+        config: Config,
+        execution: Execution,
+        notify: Callable[[str], None],
+    ) -> None:
         self._client = client
         self._run = str(run.absolute())
         self._config = config
+        self._execution = execution
+        self._notify = notify
         self.dashboard = client.dashboard_link
         self._shown: deque[Future] = deque(maxlen=SHOWN_FUTURES)
+        self._attempts: Counter[str] = Counter()
+        self._suspects = Suspects()
+        self._pending: dict[str, Piece] = {}
+        self._current_lanes: list[Lane] = []
+        self._trial: Piece | None = None
+        self._looked = -math.inf
+        client.subscribe_topic("all", self._on_event)
 
     def run(self, worklist: Worklist) -> Iterator[Outcome]:
-        """Yield outcomes as they come until nothing is left to do."""
-        pending: dict[Any, Piece] = {}
-        completed = as_completed(with_results=True, raise_errors=False)
-        while worklist or pending:
-            while len(pending) < self._window() and (piece := worklist.pop()) is not None:
-                if (committed := worklist.resume(piece)) is not None:
-                    worklist.done(committed)
+        """Yield outcomes as they come until nothing is left to do.
+
+        Raises
+        ------
+        StoppedError
+            If the scheduler is lost, or no worker comes.
+        """
+        self._completed = as_completed(with_results=True, raise_errors=False)
+        self._alive = self._staffed = time.monotonic()
+        try:
+            while worklist or self._pending or self._suspects.waiting:
+                yield from self._turn(worklist)
+        except ClosedClientError as error:
+            raise StoppedError(LOST) from error
+        finally:
+            self._drop_all()
+
+    def _turn(self, worklist: Worklist) -> Iterator[Outcome]:
+        """Hand out work, take in what has ended, see to it that something goes on."""
+        yield from self._fill(worklist)
+        if not self._pending and self._suspects.waiting:
+            self._try_alone(self._suspects.waiting.popleft())
+        finished = self._completed.next_batch(block=False)
+        for future, result in finished:
+            yield from self._taken_in(future, result, worklist)
+        if not finished and self._pending:
+            time.sleep(POLL_EVERY)
+            yield from self._check_limits(worklist)
+
+    def _fill(self, worklist: Worklist) -> Iterator[Outcome]:
+        """Submit what there is room for; yield what an earlier run has done already."""
+        if self._trial is not None:
+            return
+        waiting = Counter(piece.stage for piece in self._pending.values())
+        for lane in self._lanes():
+            room = TASKS_PER_SLOT * max(1, lane.slots) - sum(waiting[s] for s in lane.stages)
+            while room > 0 and (piece := worklist.pop(lane.stages)) is not None:
+                committed = worklist.resume(piece)
+                if committed is None:
+                    self._submit(piece, lane)
+                    room -= 1
+                elif worklist.done(committed):
                     yield committed
-                    continue
-                future = self._submit(piece)
-                pending[future.key] = piece
-                completed.add(future)
-            if not pending:
-                continue
-            for future, result in completed.next_batch():
-                self._shown.append(future)
-                outcome = _outcome(pending.pop(future.key), future, result)
-                if worklist.done(outcome):
-                    yield outcome
 
-    def _window(self) -> int:
-        return TASKS_PER_THREAD * max(1, sum(self._client.nthreads().values()))
+    def _lanes(self) -> list[Lane]:
+        if time.monotonic() - self._looked > LOOK_EVERY:
+            with suppress(OSError):  # while the connection is lost, what was seen last holds
+                workers = self._client.scheduler_info(n_workers=-1)["workers"]
+                self._current_lanes = lanes(workers.values())
+            self._looked = time.monotonic()
+        return self._current_lanes
 
-    def _submit(self, piece: Piece) -> Future:
-        return self._client.submit(
+    def _submit(self, piece: Piece, lane: Lane) -> None:
+        self._attempts[piece.key] += 1
+        key = f"{piece.stage}-{piece.key}-{self._attempts[piece.key]}"
+        self._pending[key] = piece
+        future = self._client.submit(
             execute,
             piece,
             self._run,
             self._config,
-            key=f"{piece.stage}-{piece.key}",
+            key=key,
+            resources=lane.resources,
             pure=False,
-            retries=2,
+        )
+        self._completed.add(future)
+
+    def _try_alone(self, piece: Piece) -> None:
+        self._notify(f"{_where(piece)}: {piece.stage} is tried alone")
+        self._trial = piece
+        self._submit(piece, next(lane for lane in self._lanes() if piece.stage in lane.stages))
+
+    def _taken_in(self, future: Future, result: Any, worklist: Worklist) -> Iterator[Outcome]:
+        """Yield the outcome of a future, where it is the last word on its piece."""
+        piece = self._pending.pop(str(future.key), None)
+        if piece is None:
+            return
+        alone, self._trial = self._trial is not None, None
+        self._alive = time.monotonic()
+        error = result[1] if isinstance(result, tuple) else result
+        if isinstance(result, Outcome):
+            self._shown.append(future)
+            outcome: Outcome | None = result
+            for note in result.result.get("notes", []):
+                self._notify(f"{_where(piece)}: {note}")
+        elif isinstance(error, KilledWorker):
+            outcome = self._killed(piece, alone, error.allowed_failures + 1, worklist)
+        elif isinstance(error, FutureCancelledError):
+            # The connection was lost and came back, or another client restarted the cluster.
+            worklist.put_back(piece)
+            outcome = None
+        else:
+            reason = f"lost by the cluster: {type(error).__name__}: {error}"
+            outcome = _failed(piece, reason, "submit again: what is finished is kept")
+        if outcome is not None and worklist.done(outcome):
+            yield outcome
+
+    def _killed(self, piece: Piece, alone: bool, deaths: int, worklist: Worklist) -> Outcome | None:
+        """Let a piece be tried again, alone, in halves, or never."""
+        verdict = self._suspects.judge(piece, alone=alone, deaths=deaths)
+        where = f"{_where(piece)}: {piece.stage}"
+        if verdict is Verdict.AGAIN:
+            self._notify(f"{where} was at work when a worker died; it is done again")
+            worklist.put_back(piece)
+            return None
+        if verdict is Verdict.SUSPECT:
+            self._notify(f"{where} waits to be tried alone: workers that had it died")
+            return None
+        if len(piece.tiles) > 1:
+            self._notify(f"{where} kills its worker; its halves are tried")
+            self._suspects.waiting.extend(halves(piece, self._config))
+            return None
+        return _failed(
+            piece,
+            "it kills the worker that works on it, also alone (out of memory?)",
+            "submit again with a larger --memory-limit or a smaller --tile",
         )
 
+    def _on_event(self, event: tuple[float, Any]) -> None:
+        """Note the death of a worker; called by Dask's own thread."""
+        _, content = event
+        if content.get("action") == "remove-worker" and not content.get("expected"):
+            keys = [str(key) for key in content.get("processing-tasks", ())]
+            pieces = [self._pending.get(key) for key in keys]
+            self._suspects.worker_died([piece.key for piece in pieces if piece is not None])
 
-def _outcome(piece: Piece, future: Future, result: Any) -> Outcome:
-    """Turn what Dask returned into an outcome, also where the task never came back."""
-    if isinstance(result, Outcome):
-        return result
-    error = result[1] if isinstance(result, tuple) else future.exception()
-    if isinstance(error, KilledWorker):
-        reason = "its worker died each time it was tried (out of memory?)"
-        remedy = "submit again with a larger --memory-limit or a smaller --tile"
-    else:
-        reason = f"lost by the cluster: {type(error).__name__}: {error}"
-        remedy = "submit again: what is finished is kept"
+    def _check_limits(self, worklist: Worklist) -> Iterator[Outcome]:
+        """Stop, or give up on pieces, where it has been too long."""
+        now = time.monotonic()
+        if self._client.status == "closed":
+            raise StoppedError(LOST)
+        if self._client.status != "running":
+            return
+        if all(lane.slots for lane in self._lanes()):
+            self._staffed = now
+        elif now - self._staffed < self._execution.wait:
+            self._alive = now
+        else:
+            raise StoppedError(
+                f"no worker for {self._execution.wait:g} s (--wait);"
+                f" {len(self._pending)} pieces were waiting for one"
+            )
+        if now - self._alive > self._execution.hang:
+            yield from self._give_up_on_stuck(worklist)
+
+    def _give_up_on_stuck(self, worklist: Worklist) -> Iterator[Outcome]:
+        """Restart the workers from which nothing came; what they worked on has failed."""
+        stuck = {w: keys for w, keys in self._client.processing().items() if keys}
+        first = {str(keys[0]) for keys in stuck.values()}
+        pending, self._pending, self._trial = self._pending, {}, None
+        self._client.cancel(list(self._completed.futures))
+        self._client.restart_workers(list(stuck), timeout=RESTART_TIMEOUT, raise_for_error=False)
+        self._alive = time.monotonic()
+        for key, piece in pending.items():
+            if key not in first:
+                worklist.put_back(piece)
+                continue
+            outcome = _failed(
+                piece,
+                f"no answer within {self._execution.hang:g} s (--hang); its worker was restarted",
+                "look at its disk; submit again, with a longer --hang if it is just slow",
+            )
+            if worklist.done(outcome):
+                yield outcome
+
+    def close(self) -> None:
+        """Listen no more; call it before the client is closed."""
+        if self._client.status == "running":
+            self._client.unsubscribe_topic("all")
+
+    def _drop_all(self) -> None:
+        """Let go of what is in flight: workers drop what they have not begun."""
+        self._pending = {}
+        if self._client.status == "running":
+            self._client.cancel(list(self._completed.futures))
+
+
+def _where(piece: Piece) -> str:
+    return f"{piece.name} {piece.label}".rstrip()
+
+
+def _failed(piece: Piece, reason: str, remedy: str) -> Outcome:
     return Outcome(piece, failure=Failure(piece.name, piece.label, piece.stage, reason, remedy))
-
-
-@contextmanager
-def connect(run: Path, config: Config, execution: Execution) -> Iterator[Cluster]:
-    """Start a cluster on this machine, or join the one that ``--scheduler`` names.
-
-    Raises
-    ------
-    InputError
-        If the scheduler cannot be reached, the memory limit is not a size, or the performance
-        report cannot be written.
-    """
-    _quieten(execution.verbose)
-    if execution.performance_report:
-        check_writable(Path(execution.performance_report).parent)
-    with ExitStack() as stack:
-        stack.enter_context(dask.config.set(_SETTINGS))
-        if execution.scheduler is None:
-            cluster = stack.enter_context(_local_cluster(execution))
-            client = stack.enter_context(Client(cluster))
-        else:
-            client = stack.enter_context(_existing(execution.scheduler))
-        if execution.performance_report:
-            Path(execution.performance_report).parent.mkdir(parents=True, exist_ok=True)
-            from distributed import performance_report
-
-            stack.enter_context(performance_report(execution.performance_report))
-        yield Cluster(client, run, config)
-
-
-def _quieten(verbose: bool) -> None:
-    """Keep the libraries' log lines, tracebacks among them, from the user unless asked for.
-
-    A browser that leaves the dashboard, or Ctrl-C, is enough to make tornado log one.
-    """
-    level = logging.INFO if verbose else logging.CRITICAL
-    for name in LOUD_LOGGERS:
-        logging.getLogger(name).setLevel(level)
-
-
-def _existing(scheduler: str) -> Client:
-    try:
-        if Path(scheduler).is_file():
-            address = json.loads(Path(scheduler).read_text())["address"]
-        else:
-            address = scheduler
-        return Client(address, timeout=CONNECT_TIMEOUT)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            f"--scheduler {scheduler}: no scheduler answers there ({error})",
-            "give an address such as tcp://host:8786 or the scheduler's file, or leave it out",
-        ) from error
-
-
-def _local_cluster(execution: Execution) -> SpecCluster:
-    gpus = count_gpus()
-    n_workers = execution.workers or gpus or len(os.sched_getaffinity(0))
-    memory_limit = _memory_limit(execution.memory_limit)
-    workers = {
-        i: {
-            "cls": Nanny,
-            "options": {
-                "nthreads": 1,
-                "host": LOOPBACK,
-                "dashboard": False,
-                "memory_limit": memory_limit,
-                "env": {"CUDA_VISIBLE_DEVICES": str(i % gpus)} if gpus else {},
-            },
-        }
-        for i in range(n_workers)
-    }
-    options = {"host": LOOPBACK, "port": 0, "dashboard": True}
-    scheduler = {
-        "cls": Scheduler,
-        "options": options | {"dashboard_address": f"{LOOPBACK}:{_dashboard_port()}"},
-    }
-    return SpecCluster(workers=workers, scheduler=scheduler, name="surveyfit")
-
-
-def _memory_limit(words: str | None) -> int | str:
-    """Return bytes; ``auto``, a fair share of the machine's memory, where none were given."""
-    try:
-        return "auto" if words is None else int(parse_bytes(words))
-    except ValueError as error:
-        raise InputError(f"--memory-limit {words}: not a size", "write it as 4GiB") from error
-
-
-def _dashboard_port() -> int:
-    """Return Dask's usual port, or any if another program has it."""
-    import socket
-
-    with socket.socket() as probe:
-        return DASHBOARD_PORT if probe.connect_ex((LOOPBACK, DASHBOARD_PORT)) else 0
-
-
-def count_gpus() -> int:
-    """Count the NVIDIA GPUs that the driver shows; no CUDA context is made."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return 0
-    listing = subprocess.run([program, "--list-gpus"], capture_output=True, text=True, check=False)
-    return listing.stdout.count("GPU ") if listing.returncode == 0 else 0

@@ -194,6 +194,12 @@ class Execution:
         Memory of a worker, such as ``4GiB``.
     performance_report : str or None
         HTML file for Dask's performance report.
+    wait : float
+        Seconds without any worker after which the run stops.
+    hang : float
+        Seconds without any outcome after which what is in hand is given up.
+    tls_ca, tls_cert, tls_key : str or None
+        Certificates of an encrypted connection to the scheduler, PEM files.
     strict : bool
         Stop at the first failure.
     overwrite : bool
@@ -210,6 +216,11 @@ class Execution:
     scheduler: str | None = None
     memory_limit: str | None = None
     performance_report: str | None = None
+    wait: float = 300.0
+    hang: float = 1800.0
+    tls_ca: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
     strict: bool = False
     overwrite: bool = False
     quiet: bool = False
@@ -220,6 +231,8 @@ class Execution:
             raise InputError(
                 "--workers with --scheduler", "leave one out: a running cluster has its workers"
             )
+        for name in ("wait", "hang"):
+            _check(getattr(self, name) > 0, name, getattr(self, name), "give a positive number")
         if self.performance_report is not None and self.workers == 0:
             raise InputError(
                 "--performance-report with --workers 0", "leave one out: Dask is not used then"

@@ -52,7 +52,7 @@ def _machine() -> Iterator[tuple[bool, str]]:
 def _devices() -> Iterator[tuple[bool, str]]:
     import jax
 
-    from surveyfit.run.cluster import count_gpus
+    from surveyfit.run.local_cluster import count_gpus
 
     devices = jax.devices()
     yield True, f"JAX runs on {', '.join(str(d) for d in devices)}"

@@ -1,5 +1,7 @@
 """The units of work, what they leave behind, and what follows from them. Pure records."""
 
+import hashlib
+import os
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -66,7 +68,7 @@ class Piece:
     def path_stem(self) -> str:
         """Name for files of this piece, safe in paths: sorts by image, then by tile."""
         if self.image is None:
-            return self.key[:12]
+            return hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
         return "-".join(part for part in (self.image.key, self.label) if part)
 
 
@@ -136,6 +138,14 @@ def fit_piece(image: Image, batch: tuple[Tile, ...], config: Config) -> Piece:
     """Return the task that fits the sources of some tiles of an image."""
     key = _image_key(config, Stage.FIT, image, *(t.label for t in batch))
     return Piece(Stage.FIT, key, image=image, tiles=batch)
+
+
+def halves(piece: Piece, config: Config) -> list[Piece]:
+    """Return the tasks that fit one half of a batch's tiles each."""
+    assert piece.image is not None
+    middle = len(piece.tiles) // 2
+    parts = piece.tiles[:middle], piece.tiles[middle:]
+    return [fit_piece(piece.image, part, config) for part in parts]
 
 
 def _image_key(config: Config, stage: Stage, image: Image, *parts: str) -> str:

@@ -60,7 +60,7 @@ def submit(arguments: Sequence[str], output: Path, config: Config, execution: Ex
         if not execution.overwrite and _is_complete(found, directory, config):
             reporter.conclude(f"{output}: finished already, nothing to do")
             return OK
-        with _executor(directory, config, execution) as executor:
+        with _executor(directory, config, execution, reporter) as executor:
             directory.prepare(config, execution.overwrite)
             record = Record(directory, config, execution, executor.dashboard)
             directory.stores.create()
@@ -74,14 +74,16 @@ def submit(arguments: Sequence[str], output: Path, config: Config, execution: Ex
 
 
 @contextmanager
-def _executor(directory: RunDirectory, config: Config, execution: Execution) -> Iterator[Executor]:
+def _executor(
+    directory: RunDirectory, config: Config, execution: Execution, reporter: Reporter
+) -> Iterator[Executor]:
     if execution.workers == 0:
         os.environ |= ONE_THREAD
         yield Loop(lambda piece: execute(piece, str(directory.path), config))
         return
-    from surveyfit.run.cluster import connect
+    from surveyfit.run.joining import connect
 
-    with connect(directory.path, config, execution) as cluster:
+    with connect(directory.path, config, execution, reporter.say) as cluster:
         yield cluster
 
 

@@ -1,0 +1,75 @@
+"""Which pieces are to blame for the death of workers.
+
+A piece that was at work when a worker died is done again. After a few deaths it is suspect and has
+to wait until all others are done; then it is tried alone. What dies alone as well is guilty, unless
+workers that had nothing to do with it were dying too: then the machines are to blame.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Collection
+from enum import Enum, auto
+
+from surveyfit.run.pieces import Piece
+
+DEATHS_OF_A_SUSPECT = 3
+"""Deaths that a piece may see beside others: with a worker killed every 30 s and pieces of
+seconds, an innocent one seldom sees the second."""
+
+DEATHS_OF_THE_GUILTY = 2
+"""Deaths of a piece alone on a worker that convict it."""
+
+CALM = 30.0
+"""Seconds around a trial in which no other worker may die, or the trial proves nothing."""
+
+
+class Verdict(Enum):
+    """What is to be done with a piece whose worker died."""
+
+    AGAIN = auto()
+    SUSPECT = auto()
+    GUILTY = auto()
+
+
+class Suspects:
+    """Counts deaths and tells suspects from the guilty."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Piece] = deque()
+        self._beside_others: Counter[str] = Counter()
+        self._alone: Counter[str] = Counter()
+        self._deaths: deque[tuple[float, frozenset[str]]] = deque()
+
+    def worker_died(self, keys: Collection[str]) -> None:
+        """Note the death of a worker that was given these keys of pieces."""
+        self._deaths.append((time.monotonic(), frozenset(keys)))
+
+    def judge(self, piece: Piece, *, alone: bool, deaths: int) -> Verdict:
+        """Judge a piece after the deaths of workers that had it; a suspect is put on the list.
+
+        Parameters
+        ----------
+        piece : Piece
+        alone : bool
+            Whether nothing else was at work.
+        deaths : int
+            How many workers have died with it since the last time.
+        """
+        if alone:
+            if not self._died_elsewhere(piece):
+                self._alone[piece.key] += deaths
+            if self._alone[piece.key] >= DEATHS_OF_THE_GUILTY:
+                return Verdict.GUILTY
+        else:
+            self._beside_others[piece.key] += deaths
+            if self._beside_others[piece.key] < DEATHS_OF_A_SUSPECT:
+                return Verdict.AGAIN
+        self.waiting.append(piece)
+        return Verdict.SUSPECT
+
+    def _died_elsewhere(self, piece: Piece) -> bool:
+        """Whether a worker that did not have the piece has died lately."""
+        now = time.monotonic()
+        while self._deaths and now - self._deaths[0][0] > CALM:
+            self._deaths.popleft()
+        return any(piece.key not in keys for _, keys in self._deaths)
