@@ -112,16 +112,17 @@ class ImageReader:
         wide = box.grow(ZERO_BLOCK - 1, self.image.shape)
         inner = box.within(wide)
         values = self._science.read(wide)
-        padding = _zero_blocks(values)[inner]
         data = _sane(values[inner])
-        mask = np.isnan(data) | padding
+        mask = np.isnan(data) | _zero_blocks(values)[inner]
         saturated = np.zeros(box.shape, bool)
         if self.facts.saturate is not None:
             saturated |= data >= self.facts.saturate
         if self._mask:
-            bits = _bits(self._mask.read(box))
-            mask |= bits & self._bad != 0
-            saturated |= bits & self._full != 0
+            flags = self._mask.read(box)
+            flagged = np.nonzero(flags)
+            bits = _bits(flags[flagged])
+            mask[flagged] |= bits & self._bad != 0
+            saturated[flagged] |= bits & self._full != 0
         noise = background = None
         if self._noise:
             noise = _one_sigma(self._noise.read(box), self._companions.noise_type)
@@ -134,17 +135,29 @@ class ImageReader:
 
 def _sane(values: np.ndarray) -> np.ndarray:
     """Values as float32, NaN where they are not numbers of a sensible size."""
-    with np.errstate(invalid="ignore"):  # random bytes hold signalling NaNs
-        return np.where(np.abs(values) <= LARGEST_VALUE, values, np.nan).astype(np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):  # random bytes hold signalling NaNs
+        data = values.astype(np.float32)
+        data[~(np.abs(data) <= LARGEST_VALUE)] = np.nan
+    return data
 
 
 def _zero_blocks(values: np.ndarray) -> np.ndarray:
     """Mark pixels in any square of `ZERO_BLOCK` exact zeros: a binary opening, axis by axis."""
     zero = values == 0
-    if not zero.any():
-        return zero
+    if not _any_run(zero, ZERO_BLOCK):
+        return np.zeros_like(zero)
     centres = ndimage.minimum_filter(zero, ZERO_BLOCK, mode="constant", cval=0)
     return ndimage.maximum_filter(centres, ZERO_BLOCK, mode="constant", cval=0)
+
+
+def _any_run(zero: np.ndarray, length: int) -> bool:
+    """Whether any row has so many in a run, without which there is no block; far faster to tell."""
+    found = 1
+    while found < length and zero.any():
+        step = min(found, length - found)
+        zero = zero[:, :-step] & zero[:, step:]
+        found += step
+    return bool(zero.any())
 
 
 def _bits(values: np.ndarray) -> np.ndarray:
