@@ -23,3 +23,24 @@ class InputError(Exception):
 
 class StoppedError(Exception):
     """A run had to stop before its end, through no fault of its input; submitting again resumes."""
+
+
+class DiskFullError(StoppedError):
+    """There is no room left to write a file; what was there before is as it was.
+
+    Parameters
+    ----------
+    path : str
+        The file or folder.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"no room to write {self.path}: the disk is full or a quota is used up: make room"
+
+
+class HalvedWarning(UserWarning):
+    """A device had too little memory, and fewer fits were done in step than planned."""

@@ -4,11 +4,13 @@ The cutouts go through the compiled code in chunks of one fixed size, the last o
 that each side of cutout is compiled once.
 """
 
+import warnings
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
+from surveyfit.errors import HalvedWarning
 from surveyfit.fit.covariance import Covariances, covariances
 from surveyfit.fit.cutouts import Cutouts, FitSettings, check
 from surveyfit.fit.information import Noise, noise_of
@@ -25,6 +27,9 @@ from surveyfit.fit.units import (
     params_in_image_units,
     to_source,
 )
+
+OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
+"""How XLA begins what it says of memory that it does not get."""
 
 
 class Chunk(NamedTuple):
@@ -78,11 +83,24 @@ def fit_batch(
 
 
 def _fit(cutouts: Cutouts, settings: FitSettings, noise: Noise) -> FitResult:
-    """Fit all cutouts from their start, a chunk at a time."""
+    """Fit all cutouts from their start; in smaller steps where the device's memory is too small."""
     chunk = ON_CPU if jax.default_backend() == "cpu" else ON_GPU
     slots = settings.slots or max(1, chunk.pixels // cutouts.pixels.shape[-1] ** 2)
+    while True:
+        try:
+            return _fit_in_chunks(cutouts, settings, noise, slots, slots * chunk.queue)
+        except jax.errors.JaxRuntimeError as error:
+            if OUT_OF_MEMORY not in str(error) or slots == 1:
+                raise
+        slots //= 2
+        message = f"the device's memory is too small: {slots} fits in step instead of {2 * slots}"
+        warnings.warn(message, HalvedWarning, stacklevel=2)
+
+
+def _fit_in_chunks(
+    cutouts: Cutouts, settings: FitSettings, noise: Noise, slots: int, size: int
+) -> FitResult:
     # At least one chunk, so that a batch of no cutouts has the right columns.
-    size = slots * chunk.queue
     parts = [
         _fit_chunk(cutouts.rows(slice(first, first + size)), settings, noise, slots, size)
         for first in range(0, max(len(cutouts.pixels), 1), size)

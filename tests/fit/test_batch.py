@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from simulated import SIDE, cutouts_of, errors_of, noisy_cutouts, random_truth, rough_start
 
-from surveyfit.errors import InputError
+from surveyfit.errors import HalvedWarning, InputError
+from surveyfit.fit import batch
 from surveyfit.fit.batch import fit_batch
 from surveyfit.fit.cutouts import Cutouts, FitSettings
 from surveyfit.fit.hessian import hessian
@@ -153,6 +154,38 @@ def test_noisier_pixels_weigh_less() -> None:
     pulls = ((result.params - truth.params()) / errors_of(result.cov))[:, :3]
     # Standard error of a spread from 400: 0.035. With one noise for all it is 1.5 and more.
     np.testing.assert_allclose(pulls.std(axis=0), 1.0, atol=0.11)
+
+
+def test_a_device_with_too_little_memory_is_given_less_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cutouts = noisy_cutouts(random_truth(40, seed=41), seed=42)
+    in_chunks, asked = batch._fit_in_chunks, []
+
+    def small_device(*arguments: Any) -> FitResult:
+        asked.append(arguments[-2:])
+        if arguments[-2] > 2:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        # In chunks of the usual size, for which there is compiled code.
+        return in_chunks(*arguments[:-2], slots=16, size=16 * batch.ON_CPU.queue)
+
+    monkeypatch.setattr(batch, "_fit_in_chunks", small_device)
+    with pytest.warns(HalvedWarning) as warned:
+        result = fit_batch(cutouts, FitSettings(slots=8))
+    assert "2 fits in step instead of 4" in str(warned[1].message)
+    assert asked[:3] == [(slots, slots * batch.ON_CPU.queue) for slots in (8, 4, 2)]
+    assert (result.status == FitStatus.CONVERGED).all()
+
+
+def test_other_faults_of_a_device_are_not_taken_for_want_of_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*arguments: Any) -> Any:
+        raise jax.errors.JaxRuntimeError("INTERNAL: cable pulled")
+
+    monkeypatch.setattr(batch, "fit_chunk", broken)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="cable"):
+        fit_batch(noisy_cutouts(random_truth(2, seed=43), seed=44))
 
 
 def test_an_empty_batch_has_the_columns_of_a_full_one() -> None:
