@@ -65,8 +65,10 @@ class Pace:
         self._steps: deque[_Step] = deque()
         self._began: float | None = None
         self._window = WINDOW
+        self._rows = 0
+        self.failures = 0
 
-    def add(self, outcome: Outcome, tiles: int) -> None:
+    def add(self, outcome: Outcome, tiles: int = 0) -> None:
         """Count an outcome.
 
         Parameters
@@ -79,6 +81,7 @@ class Pace:
         count = len(outcome.piece.tiles) or 1
         self.stages[stage].ended += count
         if outcome.failure is not None:
+            self.failures += 1
             self._give_up(stage, len(outcome.piece.tiles) or tiles)
         else:
             self.stages[stage].timed += count
@@ -97,7 +100,9 @@ class Pace:
         if self._began is None:
             self._began = now - outcome.seconds
         self._window = max(self._window, PIECES_LONG * outcome.seconds)
-        self._steps.append(_Step(now, outcome.result.get("rows", 0), outcome.seconds))
+        rows = outcome.result.get("rows", 0)
+        self._rows += rows
+        self._steps.append(_Step(now, rows, outcome.seconds))
         self._forget(now)
 
     def _forget(self, now: float) -> None:
@@ -109,13 +114,19 @@ class Pace:
         return min(self._window, now - self._began) if self._began is not None else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what run.json holds: counts by stage, rate, and seconds left (None: unknown)."""
+        """Return what run.json holds.
+
+        Counts by stage, failures, catalogue rows of this submit alone, rows a second of late, and
+        seconds left; None where that is not known yet.
+        """
         now = self._clock()
         self._forget(now)
         span = self._span(now)
         rows = sum(step.rows for step in self._steps)
         return {
             "stages": {str(stage): asdict(progress) for stage, progress in self.stages.items()},
+            "failures": self.failures,
+            "rows_worked": self._rows,
             "rows_per_second": rows / span if span else 0.0,
             "seconds_left": self._seconds_left(span),
         }

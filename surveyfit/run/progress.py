@@ -20,8 +20,8 @@ from surveyfit.run.log import Log
 from surveyfit.run.pieces import Failure
 from surveyfit.run.tally import ImageTally, Tally
 
-LINE_EVERY = 30.0
-"""Seconds between progress lines where there is no terminal."""
+BAR_EVERY, LINE_EVERY = 0.2, 30.0
+"""Seconds between steps of the bar, and between progress lines where there is no terminal."""
 
 
 class _Terminal(Console):
@@ -46,7 +46,8 @@ class Reporter:
         self._quiet = quiet
         self._verbose = verbose
         self._bar: Progress | None = None
-        self._last_line = time.monotonic()
+        self._tally: Tally | None = None
+        self._shown = time.monotonic()
         if self._console.is_terminal and not quiet:
             self._bar = Progress(
                 TextColumn("{task.description}"),
@@ -69,6 +70,8 @@ class Reporter:
         trace: TracebackType | None,
     ) -> None:
         if self._bar is not None:
+            if self._tally is not None:
+                self._show(self._tally)
             self._bar.stop()
         if self._log is not None:
             self.note("end" if kind is None else f"end, early: {kind.__name__} {error}".rstrip())
@@ -108,15 +111,21 @@ class Reporter:
             self.say(f"{tally.image.name}: {counts}, {tally.seconds:.1f} s")
 
     def update(self, tally: Tally) -> None:
-        """Move the bar, or print a progress line now and then."""
-        if self._bar is not None:
-            if not self._bar.tasks:
-                self._bar.add_task("tiles", total=tally.n_tiles)
-            self._bar.update(
-                self._bar.tasks[0].id,
-                completed=tally.tiles_ended,
-                description=f"{tally.rows} sources, tiles",
-            )
-        elif time.monotonic() - self._last_line > LINE_EVERY:
-            self._last_line = time.monotonic()
+        """Move the bar, or print a progress line; now and then, since adding up takes time."""
+        self._tally = tally
+        every = BAR_EVERY if self._bar is not None else LINE_EVERY
+        if time.monotonic() - self._shown > every:
+            self._show(tally)
+
+    def _show(self, tally: Tally) -> None:
+        self._shown = time.monotonic()
+        if self._bar is None:
             self.say(f"{tally.tiles_ended} of {tally.n_tiles} tiles, {tally.rows} sources")
+            return
+        if not self._bar.tasks:
+            self._bar.add_task("tiles", total=tally.n_tiles)
+        self._bar.update(
+            self._bar.tasks[0].id,
+            completed=tally.tiles_ended,
+            description=f"{tally.rows} sources, tiles",
+        )

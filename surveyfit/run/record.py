@@ -1,8 +1,10 @@
 """run.json: what was asked for, with what it runs, how far it is, how it ended."""
 
+import os
 import platform
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -10,6 +12,8 @@ from typing import Any
 
 from surveyfit.run.config import Config, Execution
 from surveyfit.run.directory import RunDirectory
+from surveyfit.run.pace import Pace
+from surveyfit.run.pieces import Outcome, Stage
 from surveyfit.run.tally import Tally
 from surveyfit.schema import SCHEMA_VERSION
 
@@ -28,6 +32,8 @@ class Record:
         self._directory = directory
         self._began = time.monotonic()
         self._written = -RECORD_EVERY
+        self._count: Callable[[], dict[str, Any]] = dict
+        self._unopened = 0
         self._content: dict[str, Any] = {
             "state": "running",
             "schema_version": SCHEMA_VERSION,
@@ -37,7 +43,11 @@ class Record:
             "configuration_key": config.key(),
             "execution": asdict(execution),
             "versions": {name: version(name) for name in PACKAGES},
-            "machine": {"python": platform.python_version(), "system": platform.platform()},
+            "machine": {
+                "host": platform.node(),
+                "python": platform.python_version(),
+                "system": platform.platform(),
+            },
             "dashboard": dashboard,
         }
         self.end("running")
@@ -47,19 +57,46 @@ class Record:
         """Seconds since the run began."""
         return round(time.monotonic() - self._began, 3)
 
+    @property
+    def heading(self) -> str:
+        """What begins where and with what: the first lines in the log."""
+        content = self._content
+        machine, versions = content["machine"], content["versions"]
+        return "\n".join(
+            [
+                f"start: {content['command']}",
+                f"in {os.getcwd()} on {machine['host']}, process {os.getpid()}",
+                f"{machine['system']}, Python {machine['python']}",
+                ", ".join(f"{name} {version}" for name, version in versions.items()),
+                ", ".join(f"{k}={v}" for k, v in content["configuration"].items() if v is not None),
+            ]
+        )
+
+    def counts(self) -> dict[str, Any]:
+        """Return the counts of this moment; empty before there are any."""
+        return self._count()
+
+    def opening(self, outcomes: Iterable[Outcome], total: int) -> Iterator[Outcome]:
+        """Pass the outcomes of the first stage on, noting how many of the files are opened."""
+        pace = Pace({Stage.OPEN: total})
+        self._count = pace.to_dict
+        for outcome in outcomes:
+            pace.add(outcome)
+            self._write_if_due()
+            yield outcome
+        self._unopened = pace.failures
+
     def update(self, tally: Tally) -> None:
         """Note the counts; write them only now and then."""
-        self._content["counts"] = {
-            "images": len(tally.images),
-            "images_ended": sum(t.ended for t in tally.images.values()),
-            "tiles": tally.n_tiles,
-            "tiles_ended": tally.tiles_ended,
-            "rows": tally.rows,
-            "good": sum(t.good for t in tally.images.values()),
-            "pieces_worked": tally.worked,
-            "pieces_resumed": tally.resumed,
-            **tally.pace.to_dict(),
-        }
+
+        def count() -> dict[str, Any]:
+            counts = tally.counts()
+            return counts | {"failures": counts["failures"] + self._unopened}
+
+        self._count = count
+        self._write_if_due()
+
+    def _write_if_due(self) -> None:
         if time.monotonic() - self._written > RECORD_EVERY:
             self.end("running")
 
@@ -72,4 +109,5 @@ class Record:
         self._written = time.monotonic()
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self._content |= {"state": state, "updated": now, "seconds": self.elapsed}
+        self._content["counts"] = self.counts()
         self._directory.write_record(self._content)

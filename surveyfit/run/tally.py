@@ -68,6 +68,20 @@ class Tally:
         """Catalogue rows so far."""
         return sum(t.rows for t in self.images.values())
 
+    def counts(self) -> dict[str, Any]:
+        """Return what run.json holds, and ``surveyfit status`` prints."""
+        return {
+            "images": len(self.images),
+            "images_ended": sum(t.ended for t in self.images.values()),
+            "tiles": self.n_tiles,
+            "tiles_ended": self.tiles_ended,
+            "rows": self.rows,
+            "good": sum(t.good for t in self.images.values()),
+            "pieces_worked": self.worked,
+            "pieces_resumed": self.resumed,
+            **self.pace.to_dict(),
+        }
+
     def add(self, outcome: Outcome) -> ImageTally | None:
         """Count an outcome; return the image if this ended it."""
         assert outcome.piece.image is not None

@@ -15,6 +15,7 @@ class Clock:
     now = 0.0
 
     def __call__(self) -> float:
+        """Return them."""
         return self.now
 
 
