@@ -95,6 +95,7 @@ class Cluster:
 
     def _turn(self, worklist: Worklist) -> Iterator[Outcome]:
         """Hand out work, take in what has ended, see to it that something goes on."""
+        worklist.check()
         yield from self._fill(worklist)
         if not self._pending and self._suspects.waiting:
             self._try_alone(self._suspects.waiting.popleft())

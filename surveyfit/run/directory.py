@@ -1,38 +1,43 @@
 """The run directory: its record, its receipts, its failures, and where everything lies."""
 
-import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from surveyfit.errors import InputError
 from surveyfit.run.config import Config
-from surveyfit.run.pieces import Failure, Outcome, Piece
-from surveyfit.sky.atomic import check_writable, replacing
+from surveyfit.run.pieces import STAGES, Failure, Outcome, Piece, Stage
+from surveyfit.run.plan import Tile
+from surveyfit.run.sealed import MEND, DamagedError, read_sealed, write_json, write_sealed
+from surveyfit.sky.atomic import check_writable, file_digest, noticing_full_disk, remove_temporary
+from surveyfit.sky.image import Image
 from surveyfit.sky.store import RunStores
 
 RECORD = "run.json"
+OTHER_OR_AGAIN = "choose another -o/--output, or --overwrite to start again"
+
 MARK = "surveyfit run"
 """Value of ``kind`` in run.json: nothing without it is ever resumed or deleted."""
 
+LOCK = "lock"
+"""A file that is there while a submit works; see `surveyfit.run.lock`."""
+
 
 Receipt = dict[str, Any]
-"""stage, key, name, path, image, tile, seconds, and the stage's own result."""
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write a JSON file that is there whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, sort_keys=False) + "\n")
+"""stage, key, configuration, name, path, image, tiles, seconds, the stage's own result, and files:
+the SHA-256 of every file that the piece has written, by its path below the run."""
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder is a run directory."""
+    """Whether a folder is a run directory, be its record damaged."""
+    directory = RunDirectory(path)
     try:
-        return json.loads((path / RECORD).read_text()).get("kind") == MARK
-    except (OSError, ValueError, AttributeError):
+        return directory.record().get("kind") == MARK
+    except FileNotFoundError:
         return False
+    except DamagedError:
+        return directory.receipts.is_dir() and directory.catalog.is_dir()
 
 
 class RunDirectory:
@@ -46,6 +51,7 @@ class RunDirectory:
         self.catalog_fits = path / "catalog.fits"
         self.images = path / "images.parquet"
         self.failures_path = path / "failures.json"
+        self.lock_path = path / LOCK
         self.stores = RunStores.of(path)
 
     @classmethod
@@ -72,26 +78,58 @@ class RunDirectory:
         InputError
             Naming the folder and the difference.
         """
-        path = self.path
-        check_writable(path)
-        if path.exists() and any(path.iterdir()) and not is_run(path):
+        check_writable(self.path)
+        if is_run(self.path):
+            if not overwrite:
+                _check_same(self, config)
+        elif self.path.exists() and any(map(_is_foreign, self.path.iterdir())):
             raise InputError(
-                f"{path}: this folder holds something else than a run",
+                f"{self.path}: this folder holds something else than a run",
                 "choose another -o/--output; nothing was written",
             )
-        if is_run(path) and not overwrite:
-            _check_same(self, config)
 
     def prepare(self, config: Config, overwrite: bool) -> None:
-        """Make the folders; with ``overwrite`` delete an earlier run first, all but its record.
+        """Make the folder; with ``overwrite`` delete an earlier run first, all but its record.
 
-        The stores are made after the record, without which a folder is not taken for a run.
+        What lies in it is made after the record, without which a folder is not taken for a run.
         """
         self.check_usable(config, overwrite)
         if overwrite and is_run(self.path):
             self._clear()
+        self.path.mkdir(parents=True, exist_ok=True)
         for folder in (self.path, self.receipts, self.catalog):
-            folder.mkdir(parents=True, exist_ok=True)
+            remove_temporary(folder)
+
+    def fill(self) -> None:
+        """Make what lies in the folder."""
+        with noticing_full_disk(self.path):
+            for folder in (self.receipts, self.catalog):
+                folder.mkdir(exist_ok=True)
+        self.stores.create()
+
+    def end_marker(self) -> dict[str, Any]:
+        """Return what the record of a finished run promises beside what each receipt does.
+
+        ``files``: the SHA-256 of files that no receipt names. ``receipts``: their number by stage.
+        """
+        results = (self.catalog_fits, self.images, self.failures_path, *self.stores.metadata)
+        return {
+            "files": self.named({path: file_digest(path) for path in results if path.exists()}),
+            "receipts": {stage: len(self.receipt_paths(stage)) for stage in STAGES},
+        }
+
+    def is_finished(self) -> bool:
+        """Whether an earlier submit came to its end and its results are there."""
+        try:
+            record = self.record()
+        except (FileNotFoundError, DamagedError):
+            return False
+        results = record.get("files", {})
+        return record["state"] == "finished" and all((self.path / f).exists() for f in results)
+
+    def named(self, digests: Mapping[Path, str]) -> dict[str, str]:
+        """Name files by their path below the run, as a receipt does."""
+        return {path.relative_to(self.path).as_posix(): d for path, d in digests.items()}
 
     def _clear(self) -> None:
         """Delete what a run has made, what vouches for it first; a kill leaves a run to resume."""
@@ -100,17 +138,22 @@ class RunDirectory:
         for path in self.path.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            elif path != self.record_path:
+            elif path not in (self.record_path, self.lock_path):
                 path.unlink()
 
     def record(self) -> dict[str, Any]:
-        """Read run.json."""
-        content: dict[str, Any] = json.loads(self.record_path.read_text())
-        return content
+        """Read run.json.
+
+        Raises
+        ------
+        DamagedError
+            If it is not as it was written.
+        """
+        return read_sealed(self.record_path)
 
     def write_record(self, content: Mapping[str, Any]) -> None:
         """Write run.json."""
-        write_json(self.record_path, {"kind": MARK, **content})
+        write_sealed(self.record_path, {"kind": MARK, **content})
 
     def write_failures(self, failures: Sequence[Failure]) -> None:
         """Write failures.json, a row for every file, image or tile that failed."""
@@ -124,53 +167,138 @@ class RunDirectory:
         """Return where the receipt of a piece lies."""
         return self.receipts / f"{piece.stage}-{piece.path_stem}.json"
 
-    def write_receipt(self, outcome: Outcome) -> None:
-        """Commit a piece: written after its data, so that what has a receipt is complete."""
+    def write_receipt(self, outcome: Outcome, digests: Mapping[Path, str], config: Config) -> None:
+        """Commit a piece: written after its data, so that what has a receipt is complete.
+
+        Parameters
+        ----------
+        outcome : Outcome
+        digests : mapping of Path to str
+            SHA-256 of every file that the piece has written.
+        config : Config
+        """
         piece = outcome.piece
-        write_json(
+        write_sealed(
             self.receipt_path(piece),
             {
                 "stage": piece.stage,
                 "key": piece.key,
+                "configuration": config.key(),
                 "name": piece.name,
                 "path": piece.path,
                 "image": piece.image.key if piece.image is not None else "",
                 "tiles": [tile.label for tile in piece.tiles],
                 "seconds": outcome.seconds,
                 "result": outcome.result,
+                "files": self.named(digests),
             },
         )
 
-    def resume(self, piece: Piece) -> Outcome | None:
-        """Return the outcome of a piece that was committed earlier, or None."""
+    def withdraw_receipt(self, piece: Piece) -> None:
+        """Vouch no more for what is about to be written again."""
+        self.receipt_path(piece).unlink(missing_ok=True)
+
+    def resume(self, piece: Piece, say: Callable[[str], None]) -> Outcome | None:
+        """Return the outcome of a piece that was committed earlier, or None.
+
+        Parameters
+        ----------
+        piece : Piece
+        say : callable
+            Told about a receipt that is damaged, whose piece is done again.
+        """
+        path = self.receipt_path(piece)
         try:
-            receipt = self.read_receipt(self.receipt_path(piece))
+            receipt = self.read_receipt(path)
         except FileNotFoundError:
+            return None
+        except DamagedError:
+            say(f"{path} is damaged: {piece.stage} of {piece.name} {piece.label} is done again")
             return None
         if receipt["key"] != piece.key:
             return None
         return Outcome(piece, receipt["result"], receipt["seconds"], resumed=True)
+
+    def check_files(self, stage: Stage, image: Image, *tiles: Tile) -> None:
+        """Read all files that a piece has written, before another one builds on them.
+
+        Raises
+        ------
+        DamagedError
+            If one is missing or not as it was committed.
+        """
+        path = self.receipt_path(Piece(stage, "", image=image, tiles=tiles))
+        try:
+            receipt = self.read_receipt(path)
+        except FileNotFoundError as error:
+            raise DamagedError(f"{path} is missing", MEND) from error
+        for path, fault in self.faults(receipt["files"]):
+            raise DamagedError(f"{path} is {fault}", MEND)
+
+    def faults(self, digests: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+        """Yield the files that are not as their digests say, each with what is wrong in words."""
+        for name, digest in digests.items():
+            path = self.path / name
+            try:
+                if file_digest(path) != digest:
+                    yield path, "damaged"
+            except (FileNotFoundError, NotADirectoryError):
+                yield path, "missing"
+            except OSError as error:
+                yield path, f"unreadable ({error.strerror})"
 
     def receipt_paths(self, stage: str) -> list[Path]:
         """Return the files of a stage's receipts, by image and tile."""
         return sorted(self.receipts.glob(f"{stage}-*.json"))
 
     def read_receipt(self, path: Path) -> Receipt:
-        """Read one receipt."""
-        receipt: Receipt = json.loads(path.read_text())
-        return receipt
+        """Read one receipt.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is none.
+        DamagedError
+            If it is not as it was written.
+        """
+        return read_sealed(path)
 
     def read_receipts(self, stage: str) -> Iterator[Receipt]:
         """Yield the committed receipts of a stage, by image and tile."""
         return map(self.read_receipt, self.receipt_paths(stage))
 
 
+def _is_foreign(path: Path) -> bool:
+    """Whether something in a folder is not what a submit leaves that died before its record."""
+    return path.name != LOCK and not path.name.startswith(f".{RECORD}.")
+
+
 def _check_same(directory: RunDirectory, config: Config) -> None:
-    old, new = directory.record()["configuration"], config.to_dict()
+    try:
+        old = directory.record()["configuration"]
+    except DamagedError:
+        _check_receipts_same(directory, config)
+        return
+    new = config.to_dict()
     changed = [k for k in new if old.get(k) != new[k]]
     if changed:
         differences = ", ".join(f"{k} was {old.get(k)!r}, now {new[k]!r}" for k in changed)
         raise InputError(
             f"{directory.path}: made with another configuration ({differences})",
-            "choose another -o/--output, or --overwrite to start again",
+            OTHER_OR_AGAIN,
         )
+
+
+def _check_receipts_same(directory: RunDirectory, config: Config) -> None:
+    """Refuse another configuration than that of the receipts, where the record is damaged."""
+    for path in directory.receipts.glob("*.json"):
+        try:
+            same = directory.read_receipt(path)["configuration"] == config.key()
+        except DamagedError:
+            continue
+        if not same:
+            raise InputError(
+                f"{directory.path}: made with another configuration ({RECORD} is damaged)",
+                OTHER_OR_AGAIN,
+            )
+        return

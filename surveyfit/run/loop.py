@@ -23,6 +23,7 @@ class Loop:
         """Yield outcomes until nothing is left to do; an interrupt is raised between pieces."""
         with interrupt_later() as check_interrupt:
             while (piece := worklist.pop()) is not None:
+                worklist.check()
                 outcome = worklist.resume(piece) or self._work(piece)
                 if worklist.done(outcome):
                     yield outcome

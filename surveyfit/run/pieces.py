@@ -23,6 +23,9 @@ class Stage(StrEnum):
 
 STAGES = tuple(Stage)
 
+FAILURE_ENTRIES = ("name", "tile", "stage", "reason", "remedy")
+"""What ``failures.json`` holds of a failure."""
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -80,6 +83,8 @@ class Failure:
     ----------
     transient : bool
         Whether the machine is to blame (a disk, a network), so that trying again may help.
+    disk_full : bool
+        Whether there was no room to write, so that no other piece can be done either.
     """
 
     name: str
@@ -89,10 +94,11 @@ class Failure:
     remedy: str
     traceback: str = ""
     transient: bool = False
+    disk_full: bool = False
 
     def to_dict(self) -> dict[str, str]:
         """Return what ``failures.json`` holds of it."""
-        return {k: v for k, v in asdict(self).items() if k not in ("traceback", "transient")}
+        return {k: v for k, v in asdict(self).items() if k in FAILURE_ENTRIES}
 
     def __str__(self) -> str:
         where = f"{self.name} {self.tile}".strip()

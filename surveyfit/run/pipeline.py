@@ -2,16 +2,18 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
+from surveyfit.errors import DiskFullError
 from surveyfit.run.catalogue import write_catalogue
 from surveyfit.run.config import Config, Execution
 from surveyfit.run.directory import RunDirectory
 from surveyfit.run.follow_up import FollowUp
+from surveyfit.run.lock import held
 from surveyfit.run.loop import ONE_THREAD, Loop
 from surveyfit.run.opening import Opened, open_pieces, sort_out
 from surveyfit.run.pieces import Failure, Outcome, Piece, noise_piece
@@ -56,20 +58,29 @@ def submit(arguments: Sequence[str], output: Path, config: Config, execution: Ex
     directory.check_usable(config, execution.overwrite)
     companions(config).validate()
     found = find_images(arguments)
-    with Reporter(execution.quiet, execution.verbose) as reporter:
+    with (
+        Reporter(execution.quiet, execution.verbose) as reporter,
+        held(directory.lock_path, reporter.conclude) as lock,
+    ):
         if not execution.overwrite and _is_complete(found, directory, config):
             reporter.conclude(f"{output}: finished already, nothing to do")
             return OK
         with _executor(directory, config, execution, reporter) as executor:
             directory.prepare(config, execution.overwrite)
             record = Record(directory, config, execution, executor.dashboard)
-            directory.stores.create()
+            directory.fill()
             if executor.dashboard:
                 reporter.say(f"Dashboard: {executor.dashboard}")
+
+            def work(pieces: Iterable[Piece]) -> Iterator[Outcome]:
+                """Do what no earlier submit has done, as long as the run is this one's."""
+                return executor.run(_worklist(pieces, directory, config, reporter.say, lock.check))
+
             try:
-                return _work(executor, found, directory, config, execution, record, reporter)
+                return _work(work, found, directory, config, execution, record, reporter)
             except BaseException as error:
-                record.end("stopped" if isinstance(error, Exception) else "interrupted")
+                with suppress(DiskFullError):  # then nobody can be told but the person waiting
+                    record.end("stopped" if isinstance(error, Exception) else "interrupted")
                 raise
 
 
@@ -87,13 +98,19 @@ def _executor(
         yield cluster
 
 
-def _worklist(pieces: Iterable[Piece], directory: RunDirectory, config: Config) -> Worklist:
-    return Worklist(pieces, FollowUp(config), directory.resume)
+def _worklist(
+    pieces: Iterable[Piece],
+    directory: RunDirectory,
+    config: Config,
+    say: Callable[[str], None] = lambda line: None,
+    check: Callable[[], None] = lambda: None,
+) -> Worklist:
+    return Worklist(pieces, FollowUp(config), lambda piece: directory.resume(piece, say), check)
 
 
 def _is_complete(found: list[Found], directory: RunDirectory, config: Config) -> bool:
     """Whether an earlier run has committed every piece and written its catalogue."""
-    if not directory.record_path.exists() or directory.record().get("state") != "finished":
+    if not directory.is_finished():
         return False
 
     def refuse(piece: Piece) -> Outcome:
@@ -117,7 +134,7 @@ def _fingerprint(opened: Opened) -> str:
 
 
 def _work(
-    executor: Executor,
+    work: Callable[[Iterable[Piece]], Iterator[Outcome]],
     found: list[Found],
     directory: RunDirectory,
     config: Config,
@@ -125,7 +142,7 @@ def _work(
     record: Record,
     reporter: Reporter,
 ) -> int:
-    outcomes = executor.run(_worklist(open_pieces(found, config), directory, config))
+    outcomes = work(open_pieces(found, config))
     opened = sort_out(found, outcomes)
     record.note(inputs=_fingerprint(opened), opened_seconds=record.elapsed)
     for other in opened.others:
@@ -137,7 +154,8 @@ def _work(
     try:
         if execution.strict and opened.failures:
             raise _StrictError
-        _measure(executor, tally, directory, config, execution, record, reporter)
+        outcomes = work([noise_piece(image, config) for image in opened.images])
+        _measure(outcomes, tally, execution, record, reporter)
     except _StrictError:
         state = "stopped"
     failures = opened.failures + tally.failures
@@ -148,16 +166,13 @@ def _work(
 
 
 def _measure(
-    executor: Executor,
+    outcomes: Iterable[Outcome],
     tally: Tally,
-    directory: RunDirectory,
-    config: Config,
     execution: Execution,
     record: Record,
     reporter: Reporter,
 ) -> None:
-    pieces = [noise_piece(t.image, config) for t in tally.images.values()]
-    for outcome in executor.run(_worklist(pieces, directory, config)):
+    for outcome in outcomes:
         ended = tally.add(outcome)
         if outcome.failure is not None:
             reporter.failed(outcome.failure)
@@ -187,6 +202,7 @@ def _finish(
         catalogue_rows=rows,
         not_measured=[asdict(other) for other in opened.others],
         failures=len(failures),
+        **(directory.end_marker() if state == "finished" else {}),
     )
     record.end(state)
     good = sum(t.good for t in tally.images.values())

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from surveyfit.errors import InputError
+from surveyfit.errors import DiskFullError, InputError
 from surveyfit.run.config import Config
 from surveyfit.run.directory import RunDirectory
 from surveyfit.run.gather import gather
 from surveyfit.run.measure import measure_batch
 from surveyfit.run.pieces import Failure, Outcome, Piece, Stage
+from surveyfit.run.plan import Tile
 from surveyfit.schema import COLUMNS, GOOD
 from surveyfit.sky.background import NoiseGrid, measure_grid
 from surveyfit.sky.box import Box
@@ -29,11 +30,12 @@ from surveyfit.sky.companion import Companions
 from surveyfit.sky.cutouts import Plane, cut
 from surveyfit.sky.detect import detect
 from surveyfit.sky.header import Beam
-from surveyfit.sky.image import scan_file
+from surveyfit.sky.image import Image, scan_file
 from surveyfit.sky.kernel import FWHM_TO_SIGMA
 from surveyfit.sky.parts import write_part
 from surveyfit.sky.reader import ImageReader
-from surveyfit.sky.store import read_cutouts, read_grid, write_cutouts, write_grid
+from surveyfit.sky.sources import CutoutGroup
+from surveyfit.sky.store import make_place, read_cutouts, read_grid, write_cutouts, write_grid
 
 PASSING = (
     errno.EIO,
@@ -50,17 +52,24 @@ PASSING = (
 )
 """Errors of a disk or a network that may be gone at the next try."""
 
+Work = tuple[dict[str, Any], dict[Path, str]]
+"""The result of a piece, and the SHA-256 of every file that it has written."""
+
 
 def execute(piece: Piece, run: str, config: Config) -> Outcome:
     """Do one piece and commit it; whatever goes wrong becomes a failure with a reason."""
     directory = RunDirectory(Path(run))
     started = time.monotonic()
     try:
-        result = _WORK[piece.stage](piece, directory, config)
+        directory.withdraw_receipt(piece)
+        result, digests = _WORK[piece.stage](piece, directory, config)
         outcome = Outcome(piece, result, time.monotonic() - started)
-        directory.write_receipt(outcome)
+        directory.write_receipt(outcome, digests, config)
     except InputError as error:
         failure = _failure(piece, error.what, error.remedy)
+        return Outcome(piece, {}, time.monotonic() - started, failure)
+    except DiskFullError as error:
+        failure = replace(_failure(piece, str(error), "submit again"), disk_full=True)
         return Outcome(piece, {}, time.monotonic() - started, failure)
     except Exception as error:
         # One bad piece must not end the run: it is reported with its reason.
@@ -82,16 +91,17 @@ def _failure(piece: Piece, reason: str, remedy: str, transient: bool = False) ->
     return Failure(piece.name, piece.label, piece.stage, bare, remedy, trace, transient)
 
 
-def open_file(piece: Piece, directory: RunDirectory, config: Config) -> dict[str, Any]:
+def open_file(piece: Piece, directory: RunDirectory, config: Config) -> Work:
     """List the images of a file."""
     assert piece.found is not None
     contents = scan_file(piece.found, hdu=config.hdu, plane=config.plane)
-    return {
+    result = {
         "path": contents.path,
         "digest": contents.digest,
         "images": [asdict(image) for image in contents.images],
         "others": [asdict(other) for other in contents.others],
     }
+    return result, {}
 
 
 @contextmanager
@@ -122,7 +132,7 @@ def companions(config: Config) -> Companions:
     )
 
 
-def measure_noise(piece: Piece, directory: RunDirectory, config: Config) -> dict[str, Any]:
+def measure_noise(piece: Piece, directory: RunDirectory, config: Config) -> Work:
     """Measure the background and noise grid of an image."""
     assert piece.image is not None
     with opened(piece, config) as image:
@@ -130,21 +140,23 @@ def measure_noise(piece: Piece, directory: RunDirectory, config: Config) -> dict
         grid = measure_grid(
             image.read, piece.image.shape, cell=config.cell, filter_fwhm=config.filter_fwhm
         )
-    write_grid(directory.stores.noise, piece.image.key, grid)
-    return {
+    stores, key = directory.stores, piece.image.key
+    digests = make_place(stores.cutouts, key) | write_grid(stores.noise, key, grid)
+    result = {
         "image": asdict(piece.image),
         "facts": asdict(facts),
         "noise": float(np.median(grid.noise)),
         "background": float(np.median(grid.background)),
         "filter_factor": grid.filter_factor,
     }
+    return result, digests
 
 
-def cut_tile(piece: Piece, directory: RunDirectory, config: Config) -> dict[str, Any]:
+def cut_tile(piece: Piece, directory: RunDirectory, config: Config) -> Work:
     """Find the sources of a tile and store their cutouts."""
     assert piece.image is not None
     (tile,) = piece.tiles
-    grid = read_grid(directory.stores.noise, piece.image.key)
+    grid = _noise_grid(piece.image, directory)
     plane = _plane(piece, tile.halo, grid, config)
     found = detect(
         plane.subtracted,
@@ -155,8 +167,8 @@ def cut_tile(piece: Piece, directory: RunDirectory, config: Config) -> dict[str,
         filter_fwhm=config.filter_fwhm,
     )
     groups = cut(plane, found, tile.core, config.filter_fwhm * FWHM_TO_SIGMA)
-    store = directory.stores.cutouts
-    return {"cutouts": write_cutouts(store, piece.image.key, tile.label, groups)}
+    digests = write_cutouts(directory.stores.cutouts, piece.image.key, tile.label, groups)
+    return {"cutouts": {group.side: len(group.pixels) for group in groups}}, digests
 
 
 def _plane(piece: Piece, box: Box, grid: NoiseGrid, config: Config) -> Plane:
@@ -174,14 +186,14 @@ def _plane(piece: Piece, box: Box, grid: NoiseGrid, config: Config) -> Plane:
     )
 
 
-def fit_tiles(piece: Piece, directory: RunDirectory, config: Config) -> dict[str, Any]:
+def fit_tiles(piece: Piece, directory: RunDirectory, config: Config) -> Work:
     """Fit the cutouts of some tiles and write their part of the catalogue."""
     assert piece.image is not None
-    grid = read_grid(directory.stores.noise, piece.image.key)
+    grid = _noise_grid(piece.image, directory)
     stored = (
         (tile.label, group)
         for tile in piece.tiles
-        for group in read_cutouts(directory.stores.cutouts, piece.image.key, tile.label)
+        for group in _cutouts(piece.image, tile, directory)
     )
     with opened(piece, config) as image:
         measured = [
@@ -189,14 +201,25 @@ def fit_tiles(piece: Piece, directory: RunDirectory, config: Config) -> dict[str
         ]
         unit = image.facts.unit
     columns = _joined(measured)
-    digest = write_part(directory.part_path(piece), columns, unit)
+    part = directory.part_path(piece)
+    digest = write_part(part, columns, unit)
     flags = columns["flags"]
-    return {
+    result = {
         "rows": len(flags),
         "good": int(np.count_nonzero((flags & GOOD) == 0)),
-        "part": directory.part_path(piece).name,
-        "sha256": digest,
+        "part": part.name,
     }
+    return result, {part: digest}
+
+
+def _noise_grid(image: Image, directory: RunDirectory) -> NoiseGrid:
+    directory.check_files(Stage.NOISE, image)
+    return read_grid(directory.stores.noise, image.key)
+
+
+def _cutouts(image: Image, tile: Tile, directory: RunDirectory) -> list[CutoutGroup]:
+    directory.check_files(Stage.CUT, image, tile)
+    return read_cutouts(directory.stores.cutouts, image.key, tile.label)
 
 
 def _joined(measured: list[dict[str, Any]]) -> dict[str, Any]:
@@ -210,7 +233,7 @@ def _joined(measured: list[dict[str, Any]]) -> dict[str, Any]:
     return {name: values[order] for name, values in joined.items()}
 
 
-_WORK: dict[Stage, Callable[[Piece, RunDirectory, Config], dict[str, Any]]] = {
+_WORK: dict[Stage, Callable[[Piece, RunDirectory, Config], Work]] = {
     Stage.OPEN: open_file,
     Stage.NOISE: measure_noise,
     Stage.CUT: cut_tile,

@@ -3,6 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable
 
+from surveyfit.errors import StoppedError
 from surveyfit.run.pieces import STAGES, Outcome, Piece, Stage
 
 MOST_TRIES = 3
@@ -20,6 +21,8 @@ class Worklist:
         Pieces that an outcome makes possible.
     resume : callable
         The outcome of a piece that was committed by an earlier run, else None.
+    check : callable
+        Raises when no more work may be done; asked again and again.
     """
 
     def __init__(
@@ -27,8 +30,10 @@ class Worklist:
         pieces: Iterable[Piece],
         follow_up: Callable[[Outcome], list[Piece]],
         resume: Callable[[Piece], Outcome | None],
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self.resume = resume
+        self.check = check
         self._follow_up = follow_up
         self._tries: Counter[str] = Counter()
         self._waiting: dict[Stage, deque[Piece]] = {stage: deque() for stage in STAGES}
@@ -53,8 +58,15 @@ class Worklist:
         """Take in an outcome; return whether it is the last word on its piece.
 
         A passing failure is not: its piece waits for another try. Else what follows is added.
+
+        Raises
+        ------
+        StoppedError
+            At a failure that all other pieces would share.
         """
         piece = outcome.piece
+        if outcome.failure is not None and outcome.failure.disk_full:
+            raise StoppedError(outcome.failure.reason)
         if outcome.failure is not None and outcome.failure.transient:
             self._tries[piece.key] += 1
             if self._tries[piece.key] < MOST_TRIES:

@@ -1,12 +1,20 @@
 """Files that appear whole or not at all, also when the machine dies in the middle."""
 
+import errno
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from surveyfit.errors import InputError
+from surveyfit.errors import DiskFullError, InputError
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a full disk and of a quota that is used up."""
+
+TEMPORARY = ".tmp"
+"""How the names end of files that are being written."""
 
 
 def check_writable(folder: Path) -> None:
@@ -45,16 +53,75 @@ def replacing(path: Path) -> Iterator[Path]:
     Path
         Where to write: in the same folder, since a rename is atomic only within a file system.
         The name is unique, because a task that Dask repeats may run twice at the same time.
+
+    Raises
+    ------
+    DiskFullError
+        If there is no room.
     """
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}{TEMPORARY}")
     try:
-        yield temporary
-        _fsync(temporary)
-        temporary.replace(path)
+        with noticing_full_disk(path):
+            yield temporary
+            _fsync(temporary)
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _fsync(path.parent)
+
+
+@contextmanager
+def noticing_full_disk(path: Path) -> Iterator[None]:
+    """Raise `DiskFullError` about a path where the block fails for want of room."""
+    try:
+        yield
+    except OSError as error:
+        if _is_no_room(error):
+            raise DiskFullError(str(path)) from error
+        raise
+
+
+def _is_no_room(error: BaseException | None) -> bool:
+    """Whether an error, or one it was made of (astropy drops its number), is a full disk's."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def remove_temporary(folder: Path) -> None:
+    """Delete what writers that were killed have left in a folder."""
+    for path in folder.glob(f".*{TEMPORARY}"):
+        path.unlink(missing_ok=True)
+
+
+def settle(folder: Path) -> dict[Path, str]:
+    """Wait until a folder and all in it is on the disk, and return the SHA-256 of every file.
+
+    Needed where a library has written the files: without it a machine that loses its power may
+    keep what was written after them, and not them.
+    """
+    digests = {}
+    for root, _, names in sorted(os.walk(folder)):
+        for path in (Path(root, name) for name in sorted(names)):
+            digests[path] = settle_file(path)
+        _fsync(Path(root))
+    _fsync(folder.parent)
+    return digests
+
+
+def settle_file(path: Path) -> str:
+    """Wait until a file's bytes are on the disk and return their SHA-256."""
+    _fsync(path)
+    return file_digest(path)
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fsync(path: Path) -> None:

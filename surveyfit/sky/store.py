@@ -13,9 +13,12 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
+from surveyfit.sky.atomic import noticing_full_disk, settle, settle_file
 from surveyfit.sky.background import NoiseGrid
 from surveyfit.sky.cutouts import SIDES
 from surveyfit.sky.sources import SOURCE_FIELDS, CutoutGroup, Sources
+
+METADATA = "zarr.json"
 
 CHUNK = 256
 """Cutouts an inner chunk: 1 MiB at a side of 32."""
@@ -43,22 +46,50 @@ class RunStores:
 
     def create(self) -> None:
         """Make both root groups, before any worker starts; existing ones are kept."""
-        zarr.open_group(self.cutouts, mode="a").attrs.update(
-            {"layout": "IMAGE/TILE/SIDE/pixels", "arrays": _LAYOUT}
-        )
-        zarr.open_group(self.noise, mode="a").attrs.update({"layout": "IMAGE/{background,noise}"})
+        with noticing_full_disk(self.cutouts):
+            zarr.open_group(self.cutouts, mode="a").attrs.update(
+                {"layout": "IMAGE/TILE/SIDE/pixels", "arrays": _LAYOUT}
+            )
+            zarr.open_group(self.noise, mode="a").attrs.update(
+                {"layout": "IMAGE/{background,noise}"}
+            )
+
+    @property
+    def metadata(self) -> tuple[Path, Path]:
+        """The files that say what the stores hold."""
+        return self.cutouts / METADATA, self.noise / METADATA
 
 
-def write_cutouts(store: Path, image: str, tile: str, groups: list[CutoutGroup]) -> dict[int, int]:
-    """Write all cutouts of a tile, replacing what an earlier attempt left; counts by side."""
-    node = zarr.open_group(store, path=f"{image}/{tile}", mode="w")
-    for group in groups:
-        side = node.create_group(str(group.side), attributes={"fields": list(SOURCE_FIELDS)})
-        _write(side, "pixels", group.pixels)
-        if group.noise is not None:
-            _write(side, "noise", group.noise)
-        _write(side, "sources", group.sources.to_array())
-    return {group.side: len(group.pixels) for group in groups}
+def write_cutouts(store: Path, image: str, tile: str, groups: list[CutoutGroup]) -> dict[Path, str]:
+    """Write all cutouts of a tile, replacing what an earlier attempt left.
+
+    Returns
+    -------
+    dict of Path to str
+        SHA-256 of all files of the tile; they are on the disk when this returns.
+
+    Raises
+    ------
+    DiskFullError
+        If there is no room.
+    """
+    with noticing_full_disk(store):
+        node = zarr.open_group(store, path=f"{image}/{tile}", mode="w")
+        for group in groups:
+            side = node.create_group(str(group.side), attributes={"fields": list(SOURCE_FIELDS)})
+            _write(side, "pixels", group.pixels)
+            if group.noise is not None:
+                _write(side, "noise", group.noise)
+            _write(side, "sources", group.sources.to_array())
+        return settle(store / image / tile)
+
+
+def make_place(store: Path, image: str) -> dict[Path, str]:
+    """Make the group of an image's tiles, if it is not there; SHA-256 of its file."""
+    with noticing_full_disk(store):
+        zarr.open_group(store, path=image, mode="a")
+        path = store / image / METADATA
+        return {path: settle_file(path)}
 
 
 def _write(node: zarr.Group, name: str, values: NDArray[Any]) -> None:
@@ -92,14 +123,16 @@ def _read_side(node: Any, side: int) -> CutoutGroup:
     )
 
 
-def write_grid(store: Path, image: str, grid: NoiseGrid) -> None:
-    """Write what was measured of an image's noise."""
-    node = zarr.open_group(store, path=image, mode="w")
-    for name, value in asdict(grid).items():
-        if isinstance(value, np.ndarray):
-            node.create_array(name, data=value)
-        else:
-            node.attrs[name] = value
+def write_grid(store: Path, image: str, grid: NoiseGrid) -> dict[Path, str]:
+    """Write what was measured of an image's noise; returns and raises as `write_cutouts` does."""
+    with noticing_full_disk(store):
+        node = zarr.open_group(store, path=image, mode="w")
+        for name, value in asdict(grid).items():
+            if isinstance(value, np.ndarray):
+                _write(node, name, value)
+            else:
+                node.attrs[name] = value
+        return settle(store / image)
 
 
 def read_grid(store: Path, image: str) -> NoiseGrid:

@@ -151,8 +151,8 @@ def test_only_what_is_missing_is_done_again(survey: Path, plain_run: Path, tmp_p
     lost.unlink()
     part.write_bytes(part.read_bytes()[:1000])
     (run / "catalog.parquet" / ".half.parquet.tmp").write_bytes(b"half")
-    record = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps(record | {"state": "running"}))
+    directory = RunDirectory(run)
+    directory.write_record(directory.record() | {"state": "running"})
     assert submit([str(survey)], run, Config(), QUIET_LOOP) == 0
     assert parts(run) == parts(plain_run)
     counts = json.loads((run / "run.json").read_text())["counts"]

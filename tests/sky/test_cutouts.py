@@ -176,10 +176,9 @@ def test_cutouts_survive_the_store(tmp_path: Path) -> None:
     groups = cutouts(plane(image()))
     with_noise = [CutoutGroup(g.side, g.pixels, np.abs(g.pixels), g.sources) for g in groups]
     for written in (groups, with_noise):
-        counts = write_cutouts(stores.cutouts, "image", "tile", written)
-        assert counts == {g.side: len(g.pixels) for g in written}
+        write_cutouts(stores.cutouts, "image", "tile", written)
         back = read_cutouts(stores.cutouts, "image", "tile")
-        assert [g.side for g in back] == [s for s in SIDES if s in counts]
+        assert [g.side for g in back] == [s for s in SIDES if s in {g.side for g in written}]
         for a, b in zip(written, back, strict=True):
             np.testing.assert_array_equal(a.pixels, b.pixels)
             np.testing.assert_array_equal(a.sources.to_array(), b.sources.to_array())
