@@ -46,7 +46,7 @@ def main() -> None:
             raise
         _fail(str(error))
     except StoppedError as error:
-        again = shlex.join(["surveyfit", *sys.argv[1:]])
+        again = shlex.join(["surveyfit", *(w for w in sys.argv[1:] if w != "--overwrite")])
         _fail(f"{error}; what is finished is kept, this goes on with it: {again}", STOPPED)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; submitting again continues where this stopped", err=True)

@@ -123,7 +123,7 @@ class Cluster:
 
     def _lanes(self) -> list[Lane]:
         if time.monotonic() - self._looked > LOOK_EVERY:
-            with suppress(OSError):  # while the connection is lost, what was seen last holds
+            with suppress(OSError, KeyError):  # while the connection is lost, the last look holds
                 workers = self._client.scheduler_info(n_workers=-1)["workers"]
                 self._current_lanes = lanes(workers.values())
             self._looked = time.monotonic()
@@ -223,24 +223,25 @@ class Cluster:
             yield from self._give_up_on_stuck(worklist)
 
     def _give_up_on_stuck(self, worklist: Worklist) -> Iterator[Outcome]:
-        """Restart the workers from which nothing came; what they worked on has failed."""
-        stuck = {w: keys for w, keys in self._client.processing().items() if keys}
-        first = {str(keys[0]) for keys in stuck.values()}
-        pending, self._pending, self._trial = self._pending, {}, None
+        """Restart the workers from which nothing comes; what they had is tried alone, once."""
+        stuck = {worker: keys for worker, keys in self._client.processing().items() if keys}
+        silent = {str(key) for keys in stuck.values() for key in keys}
+        pending, self._pending = self._pending, {}
+        alone, self._trial = self._trial is not None, None
         self._client.cancel(list(self._completed.futures))
         self._client.restart_workers(list(stuck), timeout=RESTART_TIMEOUT, raise_for_error=False)
         self._alive = time.monotonic()
+        what = f"no answer within {self._execution.hang:g} s (--hang), its worker was restarted"
         for key, piece in pending.items():
-            if key not in first:
+            if key not in silent:
                 worklist.put_back(piece)
-                continue
-            outcome = _failed(
-                piece,
-                f"no answer within {self._execution.hang:g} s (--hang); its worker was restarted",
-                "look at its disk; submit again, with a longer --hang if it is just slow",
-            )
-            if worklist.done(outcome):
-                yield outcome
+            elif not alone:
+                self._notify(f"{_where(piece)}: {piece.stage}: {what}; it waits to be tried alone")
+                self._suspects.waiting.append(piece)
+            else:
+                outcome = _failed(piece, what, "look at its disk, or submit with a longer --hang")
+                if worklist.done(outcome):
+                    yield outcome
 
     def close(self) -> None:
         """Listen no more; call it before the client is closed."""
