@@ -1,28 +1,23 @@
 """Detection: which pixels belong to which source, by sep."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import sep
 from numpy.typing import NDArray
-from scipy.ndimage import convolve, label
-from skimage.segmentation import watershed
+from scipy.ndimage import label
 
-from surveyfit.sky.kernel import detection_kernel
+from surveyfit.sky.blends import Peaks, divide
+from surveyfit.sky.kernel import detection_profile
+from surveyfit.sky.scene import Found, Scene
 
 ISOPHOTE = 0.8
 """A source reaches out to this share of the threshold, which only its peak must pass."""
-
-MIN_PIXELS = 3
-"""Pixels within the isophote that make a source."""
 
 WORTHWHILE_FACTOR = 0.6
 """A filter that leaves more of the noise than this takes more from a star (0.66 of the peak at the
 default width and a seeing of 3.5 pixels) than from the noise, as in beam-correlated radio images;
 there the image itself is thresholded."""
 
-DEBLEND_LEVELS = 32
 DEBLEND_CONTRAST = 0.001
 """A peak is a source of its own if it holds this share of its island's flux. At source-extractor's
 0.005 galaxies beside a bright star are lost in its halo (2 of 15 in a VISTA image)."""
@@ -31,13 +26,6 @@ SHARP_THRESH = 10.0
 SHARP_CONTRAST = 0.005
 """Bright sources are told apart in the image itself, above this many sigmas: of simulated pairs
 4 to 12 pixels apart at a seeing of 3.5 that finds 508 of 548 where the filtered image shows 494."""
-
-SUB_OBJECTS = 1024
-MOST_SUB_OBJECTS = 262144
-"""Room for the parts of one island: sep's own start, and the most that we allow it."""
-
-ACTIVE_PIXELS_MIN = 300_000
-"""sep's own room for the pixels above the threshold; we give as much as there are pixels."""
 
 TOUCHING = np.ones((3, 3))
 """Pixels that touch at a corner belong together, as for sep."""
@@ -87,114 +75,58 @@ def detect(
     filter_fwhm : float
         Width of the filter in pixels.
     """
-    kernel = detection_kernel(filter_fwhm) if filter_factor < WORTHWHILE_FACTOR else None
-    sigma = np.where(mask, 1, noise * (filter_factor if kernel is not None else 1))
-    scene = _Scene(data, sigma.astype(np.float32), mask, kernel)
-    objects, segments = _keep(*scene.find(ISOPHOTE * thresh, DEBLEND_CONTRAST, clean=True))
-    peak_y, peak_x = objects["ycpeak"], objects["xcpeak"]
-    if kernel is not None:
-        sharp = _Scene(data, np.where(mask, 1, noise).astype(np.float32), mask, None)
-        bright, _ = sharp.find(SHARP_THRESH, SHARP_CONTRAST, clean=False)
-        peak_y, peak_x = _sharpened(objects, segments, bright)
-    islands, _ = label(segments > 0, structure=TOUCHING)
-    blended = np.bincount(islands[peak_y, peak_x], minlength=islands.max() + 1) > 1
-    if blended[1:].any():
-        shared = scene.share_out(peak_y, peak_x, segments, blended[islands])
-        objects, segments = scene.measure(ISOPHOTE * thresh, shared)
+    filtered = filter_factor < WORTHWHILE_FACTOR
+    profile = detection_profile(filter_fwhm) if filtered else None
+    sigma = np.where(mask, 1, noise * (filter_factor if filtered else 1))
+    scene = Scene(data, sigma.astype(np.float32), mask, profile)
+    isophote = ISOPHOTE * thresh
+    found = objects, segments = scene.find(isophote, DEBLEND_CONTRAST, clean=True)
+    wanted = np.append(False, objects["cpeak"] >= objects["thresh"] / ISOPHOTE)
+    bright = _bright_peaks(data, noise, mask) if filtered else None
+    peaks = _peaks(found, wanted, bright)
+    islands, _ = label(wanted[segments], structure=TOUCHING)
+    blended = np.flatnonzero(np.bincount(islands[peaks]) > 1)
+    wanted[1:] &= ~np.isin(islands[objects["ycpeak"], objects["xcpeak"]], blended)
+    objects, segments = _only(found, wanted)
+    parts = [objects]
+    for window, (shared, shares) in divide(scene, isophote, peaks, islands, blended):
+        mine = shares > 0
+        segments[window][mine] = shares[mine] + sum(map(len, parts))
+        parts.append(shared)
+    objects = np.concatenate(parts)
     return Detections(objects, segments, islands[objects["ypeak"], objects["xpeak"]])
 
 
-def _sharpened(
-    objects: NDArray[np.void], segments: NDArray[np.int32], sharp: NDArray[np.void]
-) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-    """Return the peaks (y, x) of the filtered image; of the image itself where it shows some.
+def _bright_peaks(
+    data: NDArray[np.float32], noise: NDArray[np.float32], mask: NDArray[np.bool_]
+) -> Peaks:
+    """Return the bright peaks of the image itself.
 
     The filter that finds faint sources melts close bright ones together.
     """
-    owner = segments[sharp["ypeak"], sharp["xpeak"]]
-    sharp, owner = sharp[owner > 0], owner[owner > 0]
-    only_filtered = np.delete(np.arange(len(objects)), np.unique(owner) - 1)
-    return (
-        np.concatenate([objects["ycpeak"][only_filtered], sharp["ypeak"]]),
-        np.concatenate([objects["xcpeak"][only_filtered], sharp["xpeak"]]),
-    )
+    sharp = Scene(data, np.where(mask, 1, noise).astype(np.float32), mask, None)
+    objects, _ = sharp.find(SHARP_THRESH, SHARP_CONTRAST, clean=False)
+    return objects["ypeak"], objects["xpeak"]
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """A piece of image as sep takes it."""
+def _peaks(found: Found, wanted: NDArray[np.bool_], bright: Peaks | None) -> Peaks:
+    """Return the peaks of the wanted segments: the bright ones, and for others that of the filter.
 
-    data: NDArray[np.float32]
-    sigma: NDArray[np.float32]
-    mask: NDArray[np.bool_]
-    kernel: NDArray[np.float32] | None
-
-    def find(
-        self, thresh: float, contrast: float, *, clean: bool
-    ) -> tuple[NDArray[np.void], NDArray[np.int32]]:
-        """Find objects above a threshold in sigmas; return them and their segments.
-
-        Cleaning drops what may be the wing of a neighbour. It judges by moments that hold the
-        lots drawn for pixels of blends, so bright peaks, which cannot be wings, go without it.
-        """
-        return self._extract(thresh, deblend_cont=contrast, clean=clean, segmentation_map=True)
-
-    def measure(
-        self, thresh: float, segments: NDArray[np.int32]
-    ) -> tuple[NDArray[np.void], NDArray[np.int32]]:
-        """Measure the objects of given segments."""
-        return self._extract(thresh, segmentation_map=segments)
-
-    def _extract(self, thresh: float, **options: Any) -> tuple[NDArray[np.void], NDArray[np.int32]]:
-        """Run sep, with more room for the parts of an island where it asks for it."""
-        sep.set_extract_pixstack(max(ACTIVE_PIXELS_MIN, self.data.size))
-        sub_objects = SUB_OBJECTS
-        while True:
-            sep.set_sub_object_limit(sub_objects)
-            try:
-                return sep.extract(
-                    self.data,
-                    thresh,
-                    err=self.sigma,
-                    mask=self.mask,
-                    minarea=MIN_PIXELS,
-                    filter_kernel=self.kernel,
-                    filter_type="conv",
-                    deblend_nthresh=DEBLEND_LEVELS,
-                    **options,
-                )
-            except Exception as error:
-                # sep raises a bare Exception; only this one is cured by more room.
-                if "sub-object" not in str(error) or sub_objects >= MOST_SUB_OBJECTS:
-                    raise
-                sub_objects *= 8
-
-    def share_out(
-        self,
-        peak_y: NDArray[np.int_],
-        peak_x: NDArray[np.int_],
-        segments: NDArray[np.int32],
-        blended: NDArray[np.bool_],
-    ) -> NDArray[np.int32]:
-        """Give each pixel of a blend to the peak on whose slope it lies; numbers follow the peaks.
-
-        sep draws lots for the pixels between blended objects; what they come to hold, and so
-        their fits, would depend on the tile in which they are found.
-        """
-        smooth = self.data if self.kernel is None else convolve(self.data, self.kernel)
-        peaks = np.zeros_like(segments)
-        peaks[peak_y, peak_x] = np.arange(1, len(peak_y) + 1)
-        alone = np.zeros(segments.max() + 1, np.int32)
-        alone[segments[peak_y, peak_x]] = peaks[peak_y, peak_x]
-        slopes = watershed(-smooth, peaks, connectivity=2, mask=blended)
-        return np.where(blended, slopes, alone[segments]).astype(np.int32)
+    ``wanted[i]`` tells of segment i; that of 0, which is no segment, is False.
+    """
+    objects, segments = found
+    y, x = objects["ycpeak"], objects["xcpeak"]
+    if bright is None:
+        return y[wanted[1:]], x[wanted[1:]]
+    owner = segments[bright]
+    without = wanted.copy()
+    without[owner] = False
+    bright_y, bright_x = (axis[wanted[owner]] for axis in bright)
+    return np.append(y[without[1:]], bright_y), np.append(x[without[1:]], bright_x)
 
 
-def _keep(
-    objects: NDArray[np.void], segments: NDArray[np.int32]
-) -> tuple[NDArray[np.void], NDArray[np.int32]]:
-    """Drop objects whose peak does not pass the threshold; the others are renumbered."""
-    wanted = objects["cpeak"] >= objects["thresh"] / ISOPHOTE
-    numbers = np.zeros(len(objects) + 1, np.int32)
-    numbers[1:][wanted] = np.arange(1, np.count_nonzero(wanted) + 1)
-    return objects[wanted], numbers[segments]
+def _only(found: Found, wanted: NDArray[np.bool_]) -> Found:
+    """Drop what is not wanted; the other segments are renumbered."""
+    objects, segments = found
+    numbers = np.where(wanted, np.cumsum(wanted), 0).astype(np.int32)
+    return objects[wanted[1:]], numbers[segments]

@@ -17,9 +17,3 @@ def detection_profile(fwhm: float) -> NDArray[np.float32]:
     offsets = np.arange(-reach, reach + 1)
     profile = np.exp(-0.5 * (offsets / sigma) ** 2)
     return (profile / profile.sum()).astype(np.float32)
-
-
-def detection_kernel(fwhm: float) -> NDArray[np.float32]:
-    """Return the filter as a square of pixels: the product of two profiles."""
-    profile = detection_profile(fwhm)
-    return np.outer(profile, profile)
