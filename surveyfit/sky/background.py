@@ -7,7 +7,6 @@ as a whole: what the detection filter makes of it, its distribution and its corr
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from surveyfit.errors import InputError
 from surveyfit.sky.box import Box
 from surveyfit.sky.correlation import noise_correlation
 from surveyfit.sky.kernel import detection_profile
-from surveyfit.sky.noise_sample import Cell, filter_factor, measure_cell, noise_quantiles
+from surveyfit.sky.noise_sample import Cell, filter_factor, measure_cells, noise_quantiles
 from surveyfit.sky.reader import LARGEST_VALUE, Pixels
 
 SAMPLED_CELLS = 256
@@ -109,10 +108,10 @@ def measure_grid(
     for row in range(n_y):
         pixels = read(Box(edges_y[row], edges_y[row + 1], 0, shape[1]))
         usable += int(np.count_nonzero(~pixels.mask))
-        for column in range(n_x):
-            part = _columns(pixels, edges_x[column], edges_x[column + 1])
-            sampled = (row * n_x + column) % stride == 0
-            cells.append(measure_cell(part, cell * cell, profile, sampled))
+        for first, last in _alike(edges_x):
+            stack = _stack(pixels, edges_x[first : last + 1])
+            sampled = (row * n_x + np.arange(first, last)) % stride == 0
+            cells += measure_cells(stack, cell * cell, profile, sampled)
     background = np.array([c.background for c in cells]).reshape(n_y, n_x)
     noise = np.array([c.noise for c in cells]).reshape(n_y, n_x)
     if not np.isfinite(noise).any():
@@ -155,9 +154,22 @@ def _centres(edges: list[int]) -> NDArray[np.float64]:
     return (bounds[:-1] + bounds[1:] - 1) / 2
 
 
-def _columns(pixels: Pixels, x0: int, x1: int) -> Pixels:
-    strips: list[Any] = [None if a is None else np.ascontiguousarray(a[:, x0:x1]) for a in pixels]
-    return Pixels(*strips)
+def _alike(edges: list[int]) -> list[tuple[int, int]]:
+    """Ranges of cells of one width: all, or all but the last.
+
+    >>> _alike([0, 64, 128, 200])
+    [(0, 2), (2, 3)]
+    """
+    n = len(edges) - 1
+    if edges[-1] - edges[-2] == edges[1]:
+        return [(0, n)]
+    return [(0, n - 1), (n - 1, n)]
+
+
+def _stack(pixels: Pixels, edges: list[int]) -> Pixels:
+    """Turn a strip (height, n width) into a stack (n, height, width) of the cells between edges."""
+    columns, n = slice(edges[0], edges[-1]), len(edges) - 1
+    return pixels.each(lambda strip: np.stack(np.hsplit(strip[:, columns], n)))
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 import numpy as np
 import sep
 from numpy.typing import NDArray
-from scipy.ndimage import convolve1d, maximum_filter
+from scipy.ndimage import convolve1d, generate_binary_structure, label, maximum_filter
 from scipy.stats import norm
-from skimage.filters import apply_hysteresis_threshold
 
 from surveyfit.sky.reader import Pixels
 from surveyfit.sky.spikes import find_spikes
@@ -29,6 +29,10 @@ SOURCE_EDGE = 2.0
 
 SOURCE_MARGIN = 5
 """Pixels across the square that is left out around each of its pixels."""
+
+WITHIN_A_CELL = np.zeros((3, 3, 3), bool)
+WITHIN_A_CELL[1] = generate_binary_structure(2, 1)
+"""Pixels that touch at a side belong together, those of different cells never."""
 
 MOST_MASKED = 0.05
 """The filtered noise is taken from cells of which no larger share is masked: the filter finds
@@ -70,37 +74,57 @@ class Cell:
     sample: Sample | None = None
 
 
-def measure_cell(
-    pixels: Pixels, full_area: int, profile: NDArray[np.float32], sampled: bool
-) -> Cell:
-    """Measure a cell, and again without the sources and spikes that the first look shows.
+def measure_cells(
+    pixels: Pixels, full_area: int, profile: NDArray[np.float32], sampled: NDArray[np.bool_]
+) -> list[Cell]:
+    """Measure cells, and again without the sources and spikes that the first look shows.
 
     Parameters
     ----------
     pixels : Pixels
-        Of the cell.
+        Of n cells of one shape, arrays (n, height, width). Each cell is measured by itself.
     full_area : int
         Pixels of a cell that is not cut by the edge of the image.
     profile : array
         Of the detection filter.
-    sampled : bool
-        Whether the cell's sky is wanted too.
+    sampled : bool array (n,)
+        Whether a cell's sky is wanted too.
     """
-    data, mask = pixels.data, pixels.mask | pixels.saturated
-    good = data[~mask]
-    needed = max(MIN_GOOD_SHARE * min(full_area, data.size), 2)
-    if good.size < needed or good.min() == good.max():
+    good = ~(pixels.mask | pixels.saturated)
+    needed = max(MIN_GOOD_SHARE * min(full_area, good[0].size), 2)
+    cells = [_first_look(*cell, needed) for cell in zip(pixels.data, good, strict=True)]
+    seen = np.flatnonzero([np.isfinite(cell.noise) for cell in cells])
+    if seen.size == 0:
+        return cells
+    scaled = _scaled(pixels.data[seen], [cells[i] for i in seen])
+    masked = ~good[seen]
+    spikes = find_spikes(scaled, masked)
+    free = ~masked & ~_sources(scaled, masked | spikes, profile)
+    for i, source_free, spiky in zip(seen, free, spikes, strict=True):
+        calm = source_free & ~spiky
+        n_calm = np.count_nonzero(calm)
+        if n_calm < needed:
+            continue
+        if n_calm < np.count_nonzero(good[i]):
+            cells[i] = Cell(*_clipped(pixels.data[i][calm]))
+        if sampled[i]:
+            sample = _sample(cells[i], pixels.each(itemgetter(i)), source_free, spiky, profile)
+            cells[i] = replace(cells[i], sample=sample)
+    return cells
+
+
+def _first_look(data: NDArray[np.float32], good: NDArray[np.bool_], needed: float) -> Cell:
+    values = data[good]
+    if values.size < needed or values.min() == values.max():
         return Cell(np.nan, np.nan)
-    background, noise = _clipped(good)
-    scaled = (data - np.float32(background)) / np.float32(noise)
-    spikes = find_spikes(scaled, mask)
-    free = ~mask & ~_sources(scaled, mask | spikes, profile)
-    calm = free & ~spikes
-    if np.count_nonzero(calm) < needed:
-        return Cell(background, noise)
-    background, noise = _clipped(data[calm])
-    cell = Cell(background, noise)
-    return replace(cell, sample=_sample(cell, pixels, free, spikes, profile)) if sampled else cell
+    return Cell(*_clipped(values))
+
+
+def _scaled(data: NDArray[np.float32], cells: Sequence[Cell]) -> NDArray[np.float32]:
+    """Return (pixel - background) / noise of cells (n, height, width)."""
+    level = np.array([cell.background for cell in cells], np.float32)
+    noise = np.array([cell.noise for cell in cells], np.float32)
+    return (data - level[:, None, None]) / noise[:, None, None]
 
 
 def _sample(
@@ -139,23 +163,22 @@ def _clipped(values: NDArray[np.float32]) -> tuple[float, float]:
 def _sources(
     scaled: NDArray[np.float32], left_out: NDArray[np.bool_], profile: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
-    """Mark what stands out in the smoothed image, with a margin."""
+    """Mark what stands out in the smoothed image of cells (n, height, width), with a margin."""
     smooth = _smoothed(scaled, left_out, profile)
-    _, filtered_noise = _clipped(smooth[~left_out])
-    bright = smooth > SOURCE_FREE_LIMIT * filtered_noise
-    if not bright.any():
-        return bright
-    sources = apply_hysteresis_threshold(
-        smooth, SOURCE_EDGE * filtered_noise, SOURCE_FREE_LIMIT * filtered_noise
-    )
-    return np.asarray(maximum_filter(sources, SOURCE_MARGIN))
+    noise = np.array([_clipped(s[~out])[1] for s, out in zip(smooth, left_out, strict=True)])
+    sigma = noise[:, None, None].astype(np.float32)
+    regions, n_regions = label(smooth > SOURCE_EDGE * sigma, structure=WITHIN_A_CELL)
+    is_source = np.zeros(n_regions + 1, bool)
+    is_source[regions[smooth > SOURCE_FREE_LIMIT * sigma]] = True
+    return np.asarray(maximum_filter(is_source[regions], (1, SOURCE_MARGIN, SOURCE_MARGIN)))
 
 
 def _smoothed(
     scaled: NDArray[np.float32], left_out: NDArray[np.bool_], profile: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    filled = np.where(left_out, 0, scaled).astype(np.float32)
-    return np.asarray(convolve1d(convolve1d(filled, profile, axis=0), profile, axis=1))
+    """Filter cells (..., height, width), zeros in the place of what is left out."""
+    filled = np.where(left_out, np.float32(0), scaled)
+    return np.asarray(convolve1d(convolve1d(filled, profile, axis=-2), profile, axis=-1))
 
 
 def filter_factor(samples: Sequence[Sample], profile: NDArray[np.float32]) -> float:

@@ -1,9 +1,10 @@
 """An image as the measurement wants it: boxes of pixels with their mask, noise and background."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -42,6 +43,11 @@ class Pixels(NamedTuple):
     saturated: np.ndarray
     noise: np.ndarray | None
     background: np.ndarray | None
+
+    def each(self, change: Callable[[np.ndarray], np.ndarray]) -> "Pixels":
+        """Apply the same change of shape to every array."""
+        changed: list[Any] = [None if array is None else change(array) for array in self]
+        return Pixels(*changed)
 
 
 class ImageReader:

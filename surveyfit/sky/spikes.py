@@ -24,24 +24,24 @@ def find_spikes(scaled: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray
 
     Parameters
     ----------
-    scaled : array (height, width)
+    scaled : array (..., height, width)
         (pixel - background) / noise; any value where masked.
-    mask : bool array (height, width)
+    mask : bool array (..., height, width)
         True where a pixel is unusable. It may hide a source, so it counts as a bright neighbour.
 
     Returns
     -------
-    bool array (height, width)
+    bool array (..., height, width)
         False where masked.
     """
     spikes = ~mask & (np.abs(scaled) > HIGHEST_ORDINARY)
     if not spikes.any():
         return spikes
-    y, x = np.nonzero(spikes)
-    height, width = scaled.shape
+    *cell, y, x = at = np.nonzero(spikes)
+    height, width = scaled.shape[-2:]
     # Beyond the edge, the edge itself stands for what is not known.
-    around = np.clip(y + _DOWN, 0, height - 1), np.clip(x + _RIGHT, 0, width - 1)
-    neighbours = np.where(mask[around], np.inf, scaled[around] * np.sign(scaled[y, x]))
+    around = (*cell, np.clip(y + _DOWN, 0, height - 1), np.clip(x + _RIGHT, 0, width - 1))
+    neighbours = np.where(mask[around], np.inf, scaled[around] * np.sign(scaled[at]))
     second_brightest = np.sort(neighbours, axis=0)[-2]
-    spikes[y, x] = second_brightest < SHARPEST_SOURCE * np.abs(scaled[y, x])
+    spikes[at] = second_brightest < SHARPEST_SOURCE * np.abs(scaled[at])
     return spikes
