@@ -7,7 +7,7 @@ workers that had nothing to do with it were dying too: then the machines are to 
 
 import time
 from collections import Counter, deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from enum import Enum, auto
 
 from surveyfit.run.pieces import Piece
@@ -32,9 +32,10 @@ class Verdict(Enum):
 
 
 class Suspects:
-    """Counts deaths and tells suspects from the guilty."""
+    """Counts deaths and tells suspects from the guilty; ``clock`` gives seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.waiting: deque[Piece] = deque()
         self._beside_others: Counter[str] = Counter()
         self._alone: Counter[str] = Counter()
@@ -42,7 +43,7 @@ class Suspects:
 
     def worker_died(self, keys: Collection[str]) -> None:
         """Note the death of a worker that was given these keys of pieces."""
-        self._deaths.append((time.monotonic(), frozenset(keys)))
+        self._deaths.append((self._clock(), frozenset(keys)))
 
     def judge(self, piece: Piece, *, alone: bool, deaths: int) -> Verdict:
         """Judge a piece after the deaths of workers that had it; a suspect is put on the list.
@@ -69,7 +70,7 @@ class Suspects:
 
     def _died_elsewhere(self, piece: Piece) -> bool:
         """Whether a worker that did not have the piece has died lately."""
-        now = time.monotonic()
+        now = self._clock()
         while self._deaths and now - self._deaths[0][0] > CALM:
             self._deaths.popleft()
         return any(piece.key not in keys for _, keys in self._deaths)
