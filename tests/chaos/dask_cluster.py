@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 import psutil
+from distributed import Client
 from submission import LOOK_EVERY, PATIENCE
 
 
@@ -38,6 +39,11 @@ class DaskCluster:
         """Start a worker with its nanny."""
         options = ["--nthreads", "1", "--local-directory", str(self._place)]
         self.nannies.append(self._start("worker", options, {"NPROC": "1", **(environment or {})}))
+
+    def wait_for_workers(self, number: int) -> None:
+        """Wait until so many workers have joined."""
+        with Client(scheduler_file=str(self.file)) as client:
+            client.wait_for_workers(number, timeout=PATIENCE)
 
     def _start(
         self, what: str, options: list[str], environment: Mapping[str, str]

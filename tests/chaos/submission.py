@@ -84,7 +84,10 @@ class Submission:
     def wait(self, seconds: float = PATIENCE) -> int:
         """Wait for the end and return the exit status."""
         self.family()
-        return self.process.wait(seconds)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"still at work after {seconds:g} s:\n{self.text}") from error
 
     def left_alive(self, seconds: float = DYING) -> list[str]:
         """Return the commands of what is alive of the family after so many more seconds."""

@@ -18,12 +18,14 @@ CLEAN_STOP = 30.0
 
 def test_a_dead_scheduler_is_a_clean_stop(tiled: Survey, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with DaskCluster(tmp_path, workers=1) as cluster:
-        with Submission(run, *tiled.words, "--scheduler", cluster.file) as submission:
-            submission.wait_for_receipts(6)
-            cluster.scheduler.kill()
-            assert submission.wait(CLEAN_STOP) == 3, submission.text
-            assert submission.left_alive() == []
+    with (
+        DaskCluster(tmp_path, workers=1) as cluster,
+        Submission(run, *tiled.words, "--scheduler", cluster.file) as submission,
+    ):
+        submission.wait_for_receipts(6)
+        cluster.scheduler.kill()
+        assert submission.wait(CLEAN_STOP) == 3, submission.text
+        assert submission.left_alive() == []
     last = submission.text.splitlines()[-1]
     assert last.startswith("error: "), submission.text
     assert "Traceback" not in submission.text
