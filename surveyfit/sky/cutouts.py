@@ -1,6 +1,7 @@
 """A square of pixels around every source, with what its fit needs to start."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import sep
@@ -48,7 +49,7 @@ class Plane:
     background: NDArray[np.float32]
     noise: NDArray[np.float32]
 
-    @property
+    @cached_property
     def subtracted(self) -> NDArray[np.float32]:
         """Pixels minus background, zero where unusable."""
         return np.where(self.pixels.mask, 0, self.pixels.data - self.background)
@@ -102,28 +103,42 @@ def _cut_side(
 ) -> CutoutGroup:
     objects = found.objects[rows]
     peak_y, peak_x = objects["ypeak"], objects["xpeak"]
-    window_y = (peak_y - side // 2)[:, None, None] + np.arange(side)[None, :, None]
-    window_x = (peak_x - side // 2)[:, None, None] + np.arange(side)[None, None, :]
-    height, width = plane.noise.shape
-    inside = (window_y >= 0) & (window_y < height) & (window_x >= 0) & (window_x < width)
-    at = (np.clip(window_y, 0, height - 1), np.clip(window_x, 0, width - 1))
+    at, inside = _windows(peak_y, peak_x, side, plane.noise.shape)
     bkg = plane.background[peak_y, peak_x]
-    segment = found.segments[at]
-    other = inside & (segment > 0) & (segment != (rows + 1)[:, None, None])
-    unusable = ~inside | other | plane.pixels.mask[at] | plane.pixels.saturated[at]
-    level = plane.background[at] - bkg[:, None, None]
-    pixels = np.where(unusable, np.nan, plane.pixels.data[at] - level).astype(np.float32)
+    segment, number = np.take(found.segments, at), rows + 1
+    other = inside & (segment > 0) & (segment != number[:, None, None])
+    unusable = np.take(plane.pixels.mask | plane.pixels.saturated, at)
+    level = np.take(plane.background, at) - bkg[:, None, None]
+    pixels = np.take(plane.pixels.data, at) - level
+    pixels[unusable | other | ~inside] = np.nan
     flags = np.where(other.any(axis=(1, 2)), int(Flag.NEIGHBOUR_IN_CUTOUT), 0)
-    own = inside & (segment == (rows + 1)[:, None, None])
-    hit = (own & plane.pixels.saturated[at]).any(axis=(1, 2))
+    hit = np.isin(number, found.segments[plane.pixels.saturated])
     flags |= np.where(hit, int(Flag.SATURATED), 0)
     flags |= _edge_flags(plane, objects, major[rows])
     return CutoutGroup(
         side=side,
         pixels=pixels,
-        noise=None if plane.pixels.noise is None else plane.noise[at],
+        noise=None if plane.pixels.noise is None else np.take(plane.noise, at),
         sources=_sources(plane, found, rows, side, sigma[rows], major[rows], bkg, flags),
     )
+
+
+def _windows(
+    y: NDArray[np.int_], x: NDArray[np.int_], side: int, shape: tuple[int, int]
+) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
+    """Squares around pixels (n,) of an array of this shape.
+
+    Returns
+    -------
+    at : int array (n, side, side)
+        Index into the flat array; beyond its edges, that of the nearest pixel.
+    inside : bool array (n, side, side)
+    """
+    height, width = shape
+    offsets = np.arange(side) - side // 2
+    row, column = y[:, None, None] + offsets[:, None], x[:, None, None] + offsets
+    at = np.clip(row, 0, height - 1) * width + np.clip(column, 0, width - 1)
+    return at, (row >= 0) & (row < height) & (column >= 0) & (column < width)
 
 
 def _edge_flags(
