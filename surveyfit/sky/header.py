@@ -4,6 +4,7 @@ import math
 import re
 import warnings
 from dataclasses import dataclass
+from functools import cache
 
 from astropy import units
 from astropy.io import fits
@@ -163,8 +164,12 @@ def _unit(header: fits.Header) -> str:
         return ""
 
 
+@cache
 def _vounit(text: str) -> str:
-    """Spell a unit as VOUnit; those that it lacks (electron) as astropy writes them."""
+    """Spell a unit as VOUnit; those that it lacks (electron) as astropy writes them.
+
+    Cached, since astropy looks for a like name whenever it knows none.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", units.UnitsWarning)
         unit = units.Unit(text)
