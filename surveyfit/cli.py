@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -156,7 +156,7 @@ def _measurement_options(command: Callable[..., int]) -> Callable[..., int]:
 )
 @click.option("--scheduler", help="Address or file of a Dask scheduler; default: this machine.")
 @click.option("--workers", type=click.IntRange(0), help="Worker processes; 0: a plain loop.")
-@click.option("--memory-limit", help="Memory of a worker, such as 4GiB.")
+@click.option("--memory-limit", help="Memory of a worker, such as 4GiB; smaller tiles fit in less.")
 @click.option("--tls-ca", type=_FILE, help="Authority of an encrypted scheduler's certificates.")
 @click.option("--tls-cert", type=_FILE, help="Our certificate for an encrypted scheduler.")
 @click.option("--tls-key", type=_FILE, help="The key of our certificate.")
@@ -164,6 +164,12 @@ def _measurement_options(command: Callable[..., int]) -> Callable[..., int]:
 @click.option("--hang", type=float, help="Seconds without any result before it gives up [1800].")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with these options.")
 @click.option("--performance-report", help="HTML file for Dask's performance report.")
+@click.option(
+    "--metrics",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="Tell Prometheus the counts at http://127.0.0.1:PORT/metrics.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan; nothing but headers is read.")
 @click.option("--overwrite", is_flag=True, help="Delete an earlier run in the same place.")
 @click.option("--strict", is_flag=True, help="Stop at the first failure.")
@@ -183,6 +189,7 @@ def submit(
     hang: float | None,
     config: Path | None,
     performance_report: str | None,
+    metrics: int | None,
     dry_run: bool,
     overwrite: bool,
     strict: bool,
@@ -195,6 +202,7 @@ def submit(
     Running it again resumes; nothing is done twice.
     """
     from surveyfit.run.config import Config, Execution, load_config
+    from surveyfit.run.memory import with_usual_tile
 
     values = load_config(config) if config is not None else {}
     values |= {k: v for k, v in measurement.items() if v is not None}
@@ -206,29 +214,32 @@ def submit(
             # Workers may stand in another folder than the user.
             values[name] = os.path.abspath(pattern)
     settings = Config.from_dict(values)
-    if dry_run:
-        from surveyfit.run.dry_run import dry_run as plan
-
-        lines, refused = plan(images, output, settings, overwrite)
-        click.echo("\n".join(lines))
-        return 3 if refused else 0
-    from surveyfit.run.pipeline import submit as run
-
-    limits = {"wait": wait, "hang": hang}
+    limits: dict[str, Any] = {"wait": wait, "hang": hang}
     execution = Execution(
         workers=workers,
         scheduler=scheduler,
         memory_limit=memory_limit,
+        metrics=metrics,
         tls_ca=tls_ca,
         tls_cert=tls_cert,
         tls_key=tls_key,
-        **{name: value for name, value in limits.items() if value is not None},
         performance_report=performance_report,
         strict=strict,
         overwrite=overwrite,
         quiet=quiet,
         verbose=verbose,
     )
+    execution = replace(execution, **{k: v for k, v in limits.items() if v is not None})
+    if "tile" not in values:
+        settings = with_usual_tile(settings, output, execution)
+    if dry_run:
+        from surveyfit.run.dry_run import dry_run as plan
+
+        lines, refused = plan(images, output, settings, execution)
+        click.echo("\n".join(lines))
+        return 3 if refused else 0
+    from surveyfit.run.pipeline import submit as run
+
     return run(images, output, settings, execution)
 
 

@@ -194,6 +194,8 @@ class Execution:
         Memory of a worker, such as ``4GiB``.
     performance_report : str or None
         HTML file for Dask's performance report.
+    metrics : int or None
+        Port of this machine where Prometheus is told the counts.
     wait : float
         Seconds without any worker after which the run stops.
     hang : float
@@ -216,6 +218,7 @@ class Execution:
     scheduler: str | None = None
     memory_limit: str | None = None
     performance_report: str | None = None
+    metrics: int | None = None
     wait: float = 300.0
     hang: float = 1800.0
     tls_ca: str | None = None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from surveyfit.run.machine import count_gpus
 from surveyfit.run.record import PACKAGES
 
 MIN_FREE_GIB = 2.0
@@ -51,8 +52,6 @@ def _machine() -> Iterator[tuple[bool, str]]:
 
 def _devices() -> Iterator[tuple[bool, str]]:
     import jax
-
-    from surveyfit.run.local_cluster import count_gpus
 
     devices = jax.devices()
     yield True, f"JAX runs on {', '.join(str(d) for d in devices)}"

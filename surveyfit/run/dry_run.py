@@ -4,24 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from surveyfit.errors import InputError
-from surveyfit.run.config import Config
+from surveyfit.run.config import Config, Execution
 from surveyfit.run.directory import RunDirectory
+from surveyfit.run.memory import check_limit, driver_peak, in_words, plan
 from surveyfit.run.pieces import STAGES
-from surveyfit.run.plan import tiles
+from surveyfit.run.plan import batches, tiles
 from surveyfit.run.tasks import companions
 from surveyfit.sky.find import find_images
 from surveyfit.sky.image import Image, scan_file
 
-BASE_MEMORY = 0.8
-"""GiB of a worker while it compiles the fit; seen: 0.79 with three cutout sides."""
-
-BYTES_PER_PIXEL = 75
-"""Peak of detection and cutting for each pixel of a tile with its halo; seen: 71 at 1152 x 1152
-and 69 at 2048 x 2048 pixels, with a source every 1600 pixels."""
-
 
 def dry_run(
-    arguments: Sequence[str], output: Path, config: Config, overwrite: bool
+    arguments: Sequence[str], output: Path, config: Config, execution: Execution
 ) -> tuple[list[str], int]:
     """Return the lines of the plan, and how many files are refused. Nothing is written.
 
@@ -30,12 +24,14 @@ def dry_run(
     InputError
         For wrong use, as `pipeline.submit` would.
     """
-    RunDirectory(output).check_usable(config, overwrite)
+    RunDirectory(output).check_usable(config, execution.overwrite)
+    check_limit(config, execution)
     companions(config).validate()
     lines: list[str] = []
     images: list[Image] = []
     refused = 0
-    for found in find_images(arguments):
+    files = find_images(arguments)
+    for found in files:
         try:
             contents = scan_file(found, hdu=config.hdu, plane=config.plane, digest=False)
         except InputError as error:
@@ -47,18 +43,20 @@ def dry_run(
             n = len(tiles(image.shape, config.tile, config.halo))
             lines.append(f"{image.name}: {image.shape[0]} x {image.shape[1]}, {n} tiles")
             images.append(image)
-    return lines + _summary(images, config), refused
+    return lines + _summary(len(files), images, config), refused
 
 
-def _summary(images: list[Image], config: Config) -> list[str]:
+def _summary(n_files: int, images: list[Image], config: Config) -> list[str]:
     plans = [tiles(image.shape, config.tile, config.halo) for image in images]
-    n_tiles = sum(len(plan) for plan in plans)
-    pixels = [t.halo.shape[0] * t.halo.shape[1] for plan in plans for t in plan]
-    memory = BASE_MEMORY + BYTES_PER_PIXEL * max(pixels, default=0) / 2**30
-    tasks = {stage: len(images) if i < 2 else n_tiles for i, stage in enumerate(STAGES)}
+    n_tiles, n_batches = sum(map(len, plans)), sum(len(batches(plan)) for plan in plans)
+    counts = (n_files, len(images), n_tiles, n_batches)
+    need = plan(config, max((image.shape[1] for image in images), default=0))
     return [
         f"{len(images)} images, {n_tiles} tiles of {config.tile} pixels, halo {config.halo}",
-        "tasks: " + ", ".join(f"{n} {stage}" for stage, n in tasks.items()),
-        f"memory: about {memory:.1f} GiB a worker",
+        "tasks: " + ", ".join(f"{n} {s}" for n, s in zip(counts, STAGES, strict=True)),
+        "memory of a worker: up to "
+        + ", ".join(f"{in_words(size)} to {stage}" for stage, size in need.by_stage.items()),
+        f"memory limit of a worker: at least {in_words(need.limit)}",
+        f"memory of the driver: up to {in_words(driver_peak(len(images)))}, with Dask's scheduler",
         "nothing was read but headers, nothing was written",
     ]

@@ -7,14 +7,14 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import dask
-from distributed import Client, Security, performance_report
+from distributed import Client, Security
 
 from surveyfit.errors import InputError
 from surveyfit.run.cluster import Cluster
 from surveyfit.run.config import Config, Execution
 from surveyfit.run.local_cluster import SETTINGS, local_cluster
+from surveyfit.run.performance import check_report, reported
 from surveyfit.run.versions import refuse_other_versions
-from surveyfit.sky.atomic import check_writable
 
 CONNECT_TIMEOUT = "10s"
 
@@ -35,8 +35,9 @@ def connect(
         size, or the performance report cannot be written.
     """
     _quieten(execution.verbose)
-    if execution.performance_report:
-        check_writable(Path(execution.performance_report).parent)
+    report = Path(execution.performance_report) if execution.performance_report else None
+    if report is not None:
+        check_report(report)
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(SETTINGS))
         if execution.scheduler is None:
@@ -45,9 +46,8 @@ def connect(
         else:
             client = stack.enter_context(_existing(execution))
             refuse_other_versions(client)
-        if execution.performance_report:
-            Path(execution.performance_report).parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(performance_report(execution.performance_report))
+        if report is not None:
+            stack.enter_context(reported(report, client, notify))
         yield stack.enter_context(closing(Cluster(client, run, config, execution, notify)))
 
 

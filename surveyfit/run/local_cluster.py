@@ -4,19 +4,15 @@ Its workers are spawned processes of one thread; ``NPROC=1`` is what keeps XLA f
 thread a core in each of them.
 """
 
-import os
-import shutil
 import socket
-import subprocess
 from typing import Any
 
-from dask.utils import parse_bytes
 from distributed import Nanny, Scheduler, SpecCluster
 
-from surveyfit.errors import InputError
 from surveyfit.run.config import Execution
 from surveyfit.run.lanes import CPU, GPU
 from surveyfit.run.loop import ONE_THREAD
+from surveyfit.run.machine import count_gpus, count_workers, worker_memory
 
 LOOPBACK = "127.0.0.1"
 DASHBOARD_PORT = 8787
@@ -54,10 +50,10 @@ def local_cluster(execution: Execution) -> SpecCluster:
         If the memory limit is not a size.
     """
     gpus = count_gpus()
-    n_workers = execution.workers or max(gpus, len(os.sched_getaffinity(0)))
-    limit = memory_limit(execution.memory_limit)
+    n_workers = count_workers(execution)
+    limit = worker_memory(execution)
     workers = {
-        i: {"cls": Nanny, "options": {**_process(limit), **_devices(i, gpus, n_workers)}}
+        i: {"cls": Nanny, "options": {**_process(limit), **worker_options(i, gpus, n_workers)}}
         for i in range(n_workers)
     }
     options = {"host": LOOPBACK, "port": 0, "dashboard": True}
@@ -68,11 +64,11 @@ def local_cluster(execution: Execution) -> SpecCluster:
     return SpecCluster(workers=workers, scheduler=scheduler, name="surveyfit")
 
 
-def _process(limit: int | str) -> dict[str, Any]:
+def _process(limit: int | None) -> dict[str, Any]:
     return {"nthreads": 1, "host": LOOPBACK, "dashboard": False, "memory_limit": limit}
 
 
-def _devices(i: int, gpus: int, n_workers: int) -> dict[str, Any]:
+def worker_options(i: int, gpus: int, n_workers: int) -> dict[str, Any]:
     """Give worker i a GPU, or a core, or both where there are no workers for cores alone."""
     if not gpus:
         return {}
@@ -82,24 +78,7 @@ def _devices(i: int, gpus: int, n_workers: int) -> dict[str, Any]:
     return {"resources": both, "env": {"CUDA_VISIBLE_DEVICES": str(i)}}
 
 
-def memory_limit(words: str | None) -> int | str:
-    """Return bytes; ``auto``, a fair share of the machine's memory, where none were given."""
-    try:
-        return "auto" if words is None else int(parse_bytes(words))
-    except ValueError as error:
-        raise InputError(f"--memory-limit {words}: not a size", "write it as 4GiB") from error
-
-
 def _dashboard_port() -> int:
     """Return Dask's usual port, or any if another program has it."""
     with socket.socket() as probe:
         return DASHBOARD_PORT if probe.connect_ex((LOOPBACK, DASHBOARD_PORT)) else 0
-
-
-def count_gpus() -> int:
-    """Count the NVIDIA GPUs that the driver shows; no CUDA context is made."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return 0
-    listing = subprocess.run([program, "--list-gpus"], capture_output=True, text=True, check=False)
-    return listing.stdout.count("GPU ") if listing.returncode == 0 else 0

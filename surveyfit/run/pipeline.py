@@ -14,7 +14,10 @@ from surveyfit.run.config import Config, Execution
 from surveyfit.run.directory import RunDirectory
 from surveyfit.run.follow_up import FollowUp
 from surveyfit.run.lock import held
+from surveyfit.run.log import LOG
 from surveyfit.run.loop import ONE_THREAD, Loop
+from surveyfit.run.memory import check_limit
+from surveyfit.run.metrics import serve
 from surveyfit.run.opening import Opened, open_pieces, sort_out
 from surveyfit.run.pieces import Failure, Outcome, Piece, noise_piece
 from surveyfit.run.progress import Reporter
@@ -56,10 +59,12 @@ def submit(arguments: Sequence[str], output: Path, config: Config, execution: Ex
     """
     directory = RunDirectory(output)
     directory.check_usable(config, execution.overwrite)
+    check_limit(config, execution)
     companions(config).validate()
     found = find_images(arguments)
     with (
         Reporter(execution.quiet, execution.verbose) as reporter,
+        serve(execution.metrics) as metrics,
         held(directory.lock_path, reporter.conclude) as lock,
     ):
         if not execution.overwrite and _is_complete(found, directory, config):
@@ -69,6 +74,9 @@ def submit(arguments: Sequence[str], output: Path, config: Config, execution: Ex
             directory.prepare(config, execution.overwrite)
             record = Record(directory, config, execution, executor.dashboard)
             directory.fill()
+            reporter.log_to(directory.path / LOG)
+            reporter.note(record.heading)
+            metrics.follow(record.counts)
             if executor.dashboard:
                 reporter.say(f"Dashboard: {executor.dashboard}")
 
@@ -143,7 +151,7 @@ def _work(
     reporter: Reporter,
 ) -> int:
     outcomes = work(open_pieces(found, config))
-    opened = sort_out(found, outcomes)
+    opened = sort_out(found, record.opening(outcomes, len(found)))
     record.note(inputs=_fingerprint(opened), opened_seconds=record.elapsed)
     for other in opened.others:
         reporter.say(f"{other.name}: {other.kind}, not measured as sky ({other.note})")

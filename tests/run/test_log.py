@@ -18,7 +18,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ")
 
 
 def entries(path: Path) -> list[str]:
-    """The first lines of the entries of a log, without their times."""
+    """Return the first lines of the entries of a log, without their times."""
     lines = path.read_text().splitlines()
     assert all(TIME.match(line) or line.startswith("    ") for line in lines)
     return [TIME.sub("", line) for line in lines if TIME.match(line)]
@@ -45,9 +45,13 @@ def test_every_line_is_logged_also_the_quiet_ones(
 
 
 def test_the_log_goes_on_and_tells_how_a_run_was_ended(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), Reporter(quiet=True, verbose=False) as reporter:
-        reporter.log_to(tmp_path / LOG)
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with Reporter(quiet=True, verbose=False) as reporter:
+            reporter.log_to(tmp_path / LOG)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     with Reporter(quiet=True, verbose=False) as reporter:
         reporter.log_to(tmp_path / LOG)
     assert entries(tmp_path / LOG) == ["end, early: KeyboardInterrupt", "end"]

@@ -25,7 +25,7 @@ STAGES = {
 
 @pytest.fixture
 def run(plain_run: Path, tmp_path: Path) -> RunDirectory:
-    """A run of its own, to be written to."""
+    """Give a copy of a run, to be written to."""
     shutil.copytree(plain_run, tmp_path / "run")
     return RunDirectory(tmp_path / "run")
 

@@ -1,0 +1,50 @@
+"""What this machine has: cores, GPUs, memory, and how workers share them."""
+
+import os
+import shutil
+import subprocess
+
+from surveyfit.errors import InputError
+from surveyfit.run.config import Execution
+
+DRIVER = 2**30
+"""Bytes left to the driver, the scheduler in it, and other programs."""
+
+
+def count_gpus() -> int:
+    """Count the NVIDIA GPUs that the driver shows; no CUDA context is made."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return 0
+    listing = subprocess.run([program, "--list-gpus"], capture_output=True, text=True, check=False)
+    return listing.stdout.count("GPU ") if listing.returncode == 0 else 0
+
+
+def count_workers(execution: Execution) -> int:
+    """Return how many workers a cluster on this machine gets: one a core, at least one a GPU."""
+    return execution.workers or max(count_gpus(), len(os.sched_getaffinity(0)))
+
+
+def worker_memory(execution: Execution) -> int | None:
+    """Return the bytes that a worker may use; None where nobody has set a limit.
+
+    Without --memory-limit the workers of this machine share its memory, or what its container
+    leaves of it. Workers of another cluster were given theirs by whoever started them.
+
+    Raises
+    ------
+    InputError
+        If the limit is not a size.
+    """
+    from dask.utils import parse_bytes
+    from distributed.system import MEMORY_LIMIT
+
+    words = execution.memory_limit
+    try:
+        if words is not None:
+            return int(parse_bytes(words))
+    except ValueError as error:
+        raise InputError(f"--memory-limit {words}: not a size", "write it as 4GiB") from error
+    if execution.scheduler is not None or execution.workers == 0:
+        return None
+    return int(max(MEMORY_LIMIT - DRIVER, 0) // count_workers(execution))
