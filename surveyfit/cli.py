@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -280,6 +281,34 @@ def catalog(run: Path, target: Path) -> None:
 
     rows = export_catalogue(run, target)
     click.echo(f"{rows} rows in {target}")
+
+
+@cli.command()
+@_run_argument
+@click.option("--repair", is_flag=True, help="Remove what is damaged; submit then makes it anew.")
+def verify(run: Path, repair: bool) -> int:
+    """Read again all that a run has committed, and tell what is not as it was written."""
+    from surveyfit.run.directory import RunDirectory
+    from surveyfit.run.lock import held, holder
+    from surveyfit.run.verify import Extent, read_again, remove
+
+    directory = RunDirectory.open(run)
+    if not repair and (at_work := holder(directory.lock_path)):
+        click.echo(f"{run} is being written by {at_work}: a finding may be work in hand", err=True)
+    extent = Extent(lambda line: click.echo(line, err=True))
+    with held(directory.lock_path, click.echo) if repair else nullcontext():
+        findings = []
+        for finding in read_again(directory, extent):
+            click.echo(str(finding))
+            findings.append(finding)
+        if repair and findings:
+            remove(directory, findings)
+    if not findings:
+        click.echo(f"{extent}: all as it was written")
+        return 0
+    remedy = "submit again" if repair else f"'surveyfit verify {run} --repair', then submit again"
+    click.echo(f"{extent}, {len(findings)} findings: {remedy}, with the same images and options")
+    return STOPPED
 
 
 @cli.command()

@@ -1,7 +1,8 @@
 """The end of a run: its parts merged, and the table of its images."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,11 @@ def write_catalogue(directory: RunDirectory, images: Collection[Image]) -> tuple
     """
     _remove_superseded(directory, images)
     _remove_strays(directory)
-    fitted = _fitted(directory)
+    fitted = list(_fitted(directory))
     write_images(directory.images, _image_rows(directory, fitted))
     rows = sum(receipt["result"]["rows"] for receipt in fitted)
     if rows > MOST_FITS_ROWS:
+        directory.catalog_fits.unlink(missing_ok=True)  # of an earlier submit, of fewer images
         return rows, (
             f"{directory.catalog} (too many rows for a FITS file by default; "
             f"'surveyfit catalog {directory.path} -t catalog.fits' writes one)"
@@ -60,16 +62,25 @@ def committed_parts(directory: RunDirectory) -> list[Path]:
     return [directory.catalog / receipt["result"]["part"] for receipt in _fitted(directory)]
 
 
-def _fitted(directory: RunDirectory) -> list[Receipt]:
-    """Return the receipts of fitted batches, without those whose tiles a larger one holds too.
+def _fitted(directory: RunDirectory) -> Iterator[Receipt]:
+    return whole_batches(directory.read_receipts(Stage.FIT))
+
+
+def whole_batches(receipts: Iterable[Receipt]) -> Iterator[Receipt]:
+    """Yield the receipts of fitted batches, without those whose tiles a larger one holds too.
 
     A batch is fitted without a tile that could not be cut, and whole at a later submit.
+
+    Parameters
+    ----------
+    receipts : iterable of Receipt
+        Of fits, those of an image one after the other.
     """
-    receipts = list(directory.read_receipts(Stage.FIT))
-    of_image: defaultdict[str, list[set[str]]] = defaultdict(list)
-    for receipt in receipts:
-        of_image[receipt["image"]].append(set(receipt["tiles"]))
-    return [r for r in receipts if not any(set(r["tiles"]) < o for o in of_image[r["image"]])]
+    for _, of_image in groupby(receipts, key=lambda receipt: receipt["image"]):
+        batches = [(receipt, set(receipt["tiles"])) for receipt in of_image]
+        for receipt, tiles in batches:
+            if not any(tiles < others for _, others in batches):
+                yield receipt
 
 
 def _remove_superseded(directory: RunDirectory, images: Collection[Image]) -> None:

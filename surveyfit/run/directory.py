@@ -1,6 +1,8 @@
 """The run directory: its record, its receipts, its failures, and where everything lies."""
 
+import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,7 @@ class RunDirectory:
         self.catalog_fits = path / "catalog.fits"
         self.images = path / "images.parquet"
         self.failures_path = path / "failures.json"
+        self.receipt_list = path / "receipts.json"
         self.lock_path = path / LOCK
         self.stores = RunStores.of(path)
 
@@ -110,12 +113,16 @@ class RunDirectory:
     def end_marker(self) -> dict[str, Any]:
         """Return what the record of a finished run promises beside what each receipt does.
 
-        ``files``: the SHA-256 of files that no receipt names. ``receipts``: their number by stage.
+        ``files``: the SHA-256 of files that no receipt names; one of them lists the receipts, since
+        a lost one would not be missed. ``receipts``: their number by stage.
         """
-        results = (self.catalog_fits, self.images, self.failures_path, *self.stores.metadata)
+        names = {stage: [path.name for path in self.receipt_paths(stage)] for stage in STAGES}
+        write_sealed(self.receipt_list, {"receipts": [n for stage in STAGES for n in names[stage]]})
+        results = (self.catalog_fits, self.images, self.failures_path, self.receipt_list)
+        paths = [path for path in (*results, *self.stores.metadata) if path.exists()]
         return {
-            "files": self.named({path: file_digest(path) for path in results if path.exists()}),
-            "receipts": {stage: len(self.receipt_paths(stage)) for stage in STAGES},
+            "files": self.named({path: file_digest(path) for path in paths}),
+            "receipts": {stage: len(names[stage]) for stage in STAGES},
         }
 
     def is_finished(self) -> bool:
@@ -189,6 +196,7 @@ class RunDirectory:
                 "image": piece.image.key if piece.image is not None else "",
                 "tiles": [tile.label for tile in piece.tiles],
                 "seconds": outcome.seconds,
+                "process": {"host": socket.gethostname(), "pid": os.getpid()},
                 "result": outcome.result,
                 "files": self.named(digests),
             },

@@ -1,7 +1,7 @@
 """The parts of ``RUN/catalog.parquet/``: a file a finished piece, all with the same columns."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from surveyfit.schema import COLUMNS
 from surveyfit.sky.arrow_table import Form, arrow_type, columns_of, form_of, parquet_bytes, to_numpy
 from surveyfit.sky.atomic import replacing
 from surveyfit.sky.described import complete, described
+
+IDS_AT_ONCE = 50_000_000
+"""Identifiers that are compared with each other at a time: 400 MB."""
 
 
 @cache
@@ -86,7 +89,7 @@ def _read_part(path: Path, types: pa.Schema) -> pa.Table:
     except (OSError, pa.ArrowException) as error:
         raise InputError(
             f"{path} is missing or damaged ({' '.join(str(error).split())})",
-            "submit again with --overwrite",
+            "remove it with 'surveyfit verify --repair', then submit again",
         ) from error
     if not table.schema.equals(types):
         raise InputError(
@@ -94,6 +97,36 @@ def _read_part(path: Path, types: pa.Schema) -> pa.Table:
             "read it with the version named in run.json",
         )
     return table.cast(types)
+
+
+def count_rows(path: Path) -> int:
+    """Return the number of rows of a part."""
+    return int(pq.read_metadata(path).num_rows)
+
+
+def repeated_ids(paths: Sequence[Path]) -> Iterator[tuple[Path, int]]:
+    """Yield the parts with sources that stand more than once in the parts together, and how many.
+
+    The identifiers are compared in as many rounds as memory asks for, each with its share of them.
+    """
+    rounds = 1 + sum(map(count_rows, paths)) // IDS_AT_ONCE
+    again = np.concatenate([_repeated_in_round(paths, i, rounds) for i in range(rounds)])
+    if not len(again):
+        return
+    for path in paths:
+        if n := int(np.count_nonzero(np.isin(_ids(path), again))):
+            yield path, n
+
+
+def _repeated_in_round(paths: Sequence[Path], number: int, rounds: int) -> NDArray[np.int64]:
+    shares = [ids[ids % rounds == number] for ids in map(_ids, paths)]
+    ids = np.sort(np.concatenate([np.zeros(0, np.int64), *shares]))
+    return np.unique(ids[1:][ids[1:] == ids[:-1]])
+
+
+def _ids(path: Path) -> NDArray[np.int64]:
+    with pq.ParquetFile(path, page_checksum_verification=True) as part:
+        return part.read(columns=["source_id"])["source_id"].to_numpy()
 
 
 def to_table(arrow: pa.Table) -> Table:

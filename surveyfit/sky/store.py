@@ -45,14 +45,10 @@ class RunStores:
         return cls(run / "cutouts.zarr", run / "noise.zarr")
 
     def create(self) -> None:
-        """Make both root groups, before any worker starts; existing ones are kept."""
+        """Make both root groups, before any worker starts; what they hold is kept."""
         with noticing_full_disk(self.cutouts):
-            zarr.open_group(self.cutouts, mode="a").attrs.update(
-                {"layout": "IMAGE/TILE/SIDE/pixels", "arrays": _LAYOUT}
-            )
-            zarr.open_group(self.noise, mode="a").attrs.update(
-                {"layout": "IMAGE/{background,noise}"}
-            )
+            _make_group(self.cutouts, "", {"layout": "IMAGE/TILE/SIDE/pixels", "arrays": _LAYOUT})
+            _make_group(self.noise, "", {"layout": "IMAGE/{background,noise}"})
 
     @property
     def metadata(self) -> tuple[Path, Path]:
@@ -85,11 +81,17 @@ def write_cutouts(store: Path, image: str, tile: str, groups: list[CutoutGroup])
 
 
 def make_place(store: Path, image: str) -> dict[Path, str]:
-    """Make the group of an image's tiles, if it is not there; SHA-256 of its file."""
+    """Make the group of an image's tiles; tiles that are there are kept. SHA-256 of its file."""
     with noticing_full_disk(store):
-        zarr.open_group(store, path=image, mode="a")
-        path = store / image / METADATA
-        return {path: settle_file(path)}
+        return {(path := _make_group(store, image, {})): settle_file(path)}
+
+
+def _make_group(store: Path, name: str, attributes: dict[str, Any]) -> Path:
+    """Make the file that describes a group, also in the place of a damaged one."""
+    path = store / name / METADATA
+    path.unlink(missing_ok=True)
+    zarr.open_group(store, path=name, mode="a", attributes=attributes)
+    return path
 
 
 def _write(node: zarr.Group, name: str, values: NDArray[Any]) -> None:

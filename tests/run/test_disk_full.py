@@ -1,0 +1,100 @@
+"""Promise P8: a full disk stops a run with a line that says so, and corrupts nothing.
+
+On a small file system in memory, which needs the right to mount one.
+"""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from command_line import Answer, surveyfit
+
+from surveyfit.run.directory import RunDirectory
+from surveyfit.run.verify import Extent, read_again
+
+ENOUGH = "64m"
+
+
+def mount(*words: str) -> None:
+    subprocess.run(["mount", *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Make a file system of a size, or give it another one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def sized(size: str) -> Path:
+        if folder.is_mount():
+            mount("-o", f"remount,size={size}", str(folder))
+        else:
+            try:
+                mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder))
+            except (OSError, subprocess.CalledProcessError):
+                pytest.skip("no right to mount a small file system")
+        return folder
+
+    yield sized
+    if folder.is_mount():
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def submit(survey: Path, run: Path, workers: int) -> Answer:
+    return surveyfit("submit", survey, "-o", run, "--workers", workers, "--quiet")
+
+
+def parts(run: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (run / "catalog.parquet").iterdir()}
+
+
+def unsound(run: Path) -> list[str]:
+    """Tell what of that which is committed is not as it was written."""
+    if not (run / "run.json").exists():
+        return []
+    return [str(f) for f in read_again(RunDirectory(run), Extent(lambda line: None))]
+
+
+# Pages of 4 KiB, of which every file and folder takes at least one. The sizes end the run in each
+# of its stages: at the lock, the record, the first receipts, in noise, cutouts, parts, catalogue.
+@pytest.mark.parametrize("pages", [1, 2, 3, 6, 12, 40, 80, 120, 160, 200, 240])
+def test_a_full_disk_stops_the_run_and_more_room_lets_it_finish(
+    pages: int, survey: Path, plain_run: Path, disk: Callable[[str], Path]
+) -> None:
+    run = disk(f"{4 * pages}k") / "run"
+    answer = submit(survey, run, workers=0)
+    assert answer.status == 3
+    (line,) = answer.err.splitlines()
+    assert "the disk is full" in line
+    assert "make room" in line
+    assert "surveyfit submit" in line
+    assert list(run.rglob("*.tmp")) == []
+    assert unsound(run) == []
+    disk(ENOUGH)
+    assert submit(survey, run, workers=0).status == 0
+    assert parts(run) == parts(plain_run)
+    assert unsound(run) == []
+
+
+@pytest.mark.cluster
+def test_workers_that_find_the_disk_full_stop_the_run(
+    survey: Path, plain_run: Path, disk: Callable[[str], Path]
+) -> None:
+    run = disk("480k") / "run"
+    answer = submit(survey, run, workers=1)
+    assert answer.status == 3
+    assert "the disk is full" in answer.err.splitlines()[-1]
+    assert unsound(run) == []
+    disk(ENOUGH)
+    assert submit(survey, run, workers=1).status == 0
+    assert parts(run) == parts(plain_run)
+
+
+def test_an_export_to_a_full_disk_is_a_line(plain_run: Path, disk: Callable[[str], Path]) -> None:
+    folder = disk("20k")
+    for ending in ("fits", "parquet", "vot", "csv"):
+        answer = surveyfit("catalog", plain_run, "-t", folder / f"catalogue.{ending}")
+        assert answer.status == 3
+        assert "the disk is full" in answer.err
+        assert list(folder.iterdir()) == []
