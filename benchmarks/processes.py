@@ -51,6 +51,13 @@ def _is_worker(process: psutil.Process) -> bool:
         return False
 
 
+def peak_bytes(pid: int) -> int:
+    """Return the largest resident memory that a process has had, as Linux has kept it."""
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (line,) = (line for line in status if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
+
+
 class Watch(threading.Thread):
     """Looks at a driver and all below it until it ends."""
 
@@ -69,9 +76,8 @@ class Watch(threading.Thread):
 
     def _look(self, process: psutil.Process) -> None:
         try:
-            with process.oneshot():
-                memory, times = process.memory_info().rss, process.cpu_times()
-        except psutil.Error:
+            memory, times = peak_bytes(process.pid), process.cpu_times()
+        except (psutil.Error, OSError):
             return
         self._peak[process] = max(self._peak[process], memory)
         self._cpu[process] = times.user + times.system

@@ -79,7 +79,8 @@ class Record:
     def opening(self, outcomes: Iterable[Outcome], total: int) -> Iterator[Outcome]:
         """Pass the outcomes of the first stage on, noting how many of the files are opened."""
         pace = Pace({Stage.OPEN: total})
-        self._count = pace.to_dict
+        # How much work the files hold is known when they are open.
+        self._count = lambda: pace.to_dict() | {"seconds_left": None}
         for outcome in outcomes:
             pace.add(outcome)
             self._write_if_due()

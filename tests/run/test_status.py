@@ -101,6 +101,7 @@ def test_files_are_counted_while_they_are_opened(tmp_path: Path) -> None:
     record.end("running")
     lines = surveyfit("status", directory.path).out.splitlines()
     assert lines[1] == "work       5 of 7 files opened"
+    assert not any(line.startswith("time left") for line in lines)
     assert "failures   1 (log.txt)" in lines
 
 
