@@ -25,13 +25,14 @@ dask=(--scheduler-file "$private/scheduler.json" --protocol tls --dashboard-addr
 
 # One thread a worker: results are then the same to the last bit on any number of them.
 export NPROC=1 DASK_LOGGING__DISTRIBUTED=warning
+# Driver and scheduler live in the job's memory as well.
+memory=$((SLURM_MEM_PER_CPU * 3 / 4))MiB
 log=--output=slurm-$SLURM_JOB_ID-dask.out
 srun --overlap --nodes=1 --ntasks=1 --open-mode=append "$log" dask scheduler "${dask[@]}" --port 0 &
-# A worker a core, with less memory than the job's: driver and scheduler live there as well.
 srun --overlap --cpus-per-task="$SLURM_CPUS_PER_TASK" --open-mode=append "$log" \
     dask worker "${dask[@]}" --nworkers "$SLURM_CPUS_PER_TASK" --nthreads 1 \
-    --memory-limit "$((SLURM_MEM_PER_CPU * 3 / 4))MiB" --local-directory "${TMPDIR:-/tmp}" &
+    --memory-limit "$memory" --local-directory "${TMPDIR:-/tmp}" &
 
-until [ -s "$private/scheduler.json" ]; do sleep 1; done
+timeout 300 bash -c "until [ -s '$private/scheduler.json' ]; do sleep 1; done"
 srun --overlap --nodes=1 --ntasks=1 surveyfit submit "$@" --scheduler "$private/scheduler.json" \
-    --tls-ca "$cert" --tls-cert "$cert" --tls-key "$key"
+    --memory-limit "$memory" --tls-ca "$cert" --tls-cert "$cert" --tls-key "$key"

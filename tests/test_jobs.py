@@ -15,17 +15,21 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 from catalogue_digest import read_catalogue
+from distributed import Client, LocalCluster
 
 JOBS = Path(__file__).parents[1] / "jobs"
 PROGRAMS = Path(sys.executable).parent
-SCHEDULER, WORKER = "10.213.77.1", "10.213.77.2"
-"""Addresses of the two hosts."""
+HOST_A, HOST_B = "10.213.77.1", "10.213.77.2"
+"""Addresses of the scheduler's host and of the worker's."""
 
 START = 60
 """Seconds that a scheduler and its worker may take: four on a free core."""
 
 MANIFEST: dict[str, Any] = yaml.safe_load((JOBS / "kubernetes.yaml").read_text())
-SPEC = MANIFEST["spec"]
+(AWAIT,) = MANIFEST["spec"]["job"]["spec"]["initContainers"]
+(RUNNER,) = MANIFEST["spec"]["job"]["spec"]["containers"]
+(SCHEDULER,) = MANIFEST["spec"]["cluster"]["spec"]["scheduler"]["spec"]["containers"]
+(WORKER,) = MANIFEST["spec"]["cluster"]["spec"]["worker"]["spec"]["containers"]
 
 
 def schema_of_the_operator() -> dict[str, Any]:
@@ -81,7 +85,7 @@ def hosts() -> Iterator[Hosts]:
                 ip("netns", "add", name)
                 stack.callback(ip, "netns", "delete", name)
             ip("link", "add", cables[0], "type", "veth", "peer", "name", cables[1])
-            for name, cable, address in zip(names, cables, (SCHEDULER, WORKER), strict=True):
+            for name, cable, address in zip(names, cables, (HOST_A, HOST_B), strict=True):
                 ip("link", "set", cable, "netns", name)
                 ip("-n", name, "address", "add", f"{address}/24", "dev", cable)
                 ip("-n", name, "link", "set", cable, "up")
@@ -111,15 +115,16 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def command_of(pod: dict[str, Any], *, tls: Path, images: str = "", run: str = "") -> list[str]:
-    """Return the command of a pod of the manifest, for a process with other paths and hosts."""
-    (container,) = pod["spec"]["containers"]
+def command_of(
+    container: dict[str, Any], *, tls: Path, images: object = "", run: object = ""
+) -> list[str]:
+    """Return the command of a container of the manifest, for a process with other paths, hosts."""
     words = [*container.get("command", ["surveyfit"]), *container["args"]]  # the image's entry
     for name, here in {
         "/tls/": f"{tls}/",
-        "/data/images": images,
-        "/data/run": run,
-        "survey-scheduler": SCHEDULER,
+        "/data/images": str(images),
+        "/data/run": str(run),
+        "survey-scheduler": HOST_A,
         "$(DASK_WORKER_NAME)": "worker-1",
     }.items():
         words = [word.replace(name, here) for word in words]
@@ -161,13 +166,9 @@ def encrypted(
 ) -> Iterator[Path]:
     """Start the manifest's scheduler and worker, each on its host; give the scheduler's log."""
     folder = tmp_path_factory.mktemp("encrypted")
-    scheduler, worker = (
-        command_of(SPEC["cluster"]["spec"][role], tls=certificates / "ours")
-        for role in ("scheduler", "worker")
-    )
+    scheduler, worker = (command_of(c, tls=certificates / "ours") for c in (SCHEDULER, WORKER))
     log = folder / "scheduler.log"
-    (container,) = SPEC["cluster"]["spec"]["worker"]["spec"]["containers"]
-    environment = {variable["name"]: variable["value"] for variable in container["env"]}
+    environment = {variable["name"]: variable["value"] for variable in WORKER["env"]}
     environment["DASK_TEMPORARY_DIRECTORY"] = str(folder)
     with (
         started([*hosts.scheduler, *scheduler], log),
@@ -190,11 +191,12 @@ def test_a_worker_on_another_host_gives_the_same_catalogue_over_tls(
     hosts: Hosts, encrypted: Path, certificates: Path, survey: Path, plain_run: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    submit = command_of(SPEC["job"], tls=certificates / "ours", images=str(survey), run=str(run))
-    answer = subprocess.run(
-        [*hosts.scheduler, *submit], capture_output=True, text=True, timeout=200
-    )
-    assert answer.returncode == 0, answer.stderr
+    for container in (AWAIT, RUNNER):
+        words = command_of(container, tls=certificates / "ours", images=survey, run=run)
+        answer = subprocess.run(
+            [*hosts.scheduler, *words], capture_output=True, text=True, timeout=200
+        )
+        assert answer.returncode == 0, answer.stderr
     assert read_catalogue(run) == read_catalogue(plain_run)
 
 
@@ -204,7 +206,7 @@ def test_who_submits_without_the_right_certificate_is_refused(
     hosts: Hosts, encrypted: Path, certificates: Path, survey: Path, tmp_path: Path, given: str
 ) -> None:
     run = tmp_path / "run"
-    submit = command_of(SPEC["job"], tls=certificates / "theirs", images=str(survey), run=str(run))
+    submit = command_of(RUNNER, tls=certificates / "theirs", images=survey, run=run)
     if given != "another certificate":
         submit = [word for word in submit if not word.startswith("--tls")]
     if given == "no encryption":
@@ -215,7 +217,9 @@ def test_who_submits_without_the_right_certificate_is_refused(
     assert answer.stderr.startswith("error: --scheduler")
     assert len(answer.stderr.splitlines()) == 1
     assert "certificate" in answer.stderr or given == "no encryption"
-    assert time.monotonic() - started < 15  # 5.2 to 5.7 s on one busy core, start included
+    assert (
+        time.monotonic() - started < 30
+    )  # measured: 5 s on a busy core, 11 s on an overloaded one
     assert not run.exists()
 
 
@@ -224,7 +228,7 @@ def test_who_submits_without_the_right_certificate_is_refused(
 def test_a_worker_without_the_right_certificate_is_refused(
     hosts: Hosts, encrypted: Path, certificates: Path, tmp_path: Path, given: str
 ) -> None:
-    worker = command_of(SPEC["cluster"]["spec"]["worker"], tls=certificates / "theirs")
+    worker = command_of(WORKER, tls=certificates / "theirs")
     if given != "another certificate":
         worker = [word for word in worker if not word.startswith("--tls")]
     if given == "no encryption":
@@ -240,22 +244,49 @@ def test_a_worker_without_the_right_certificate_is_refused(
 
 
 @pytest.mark.cluster
+def test_a_gpu_node_brings_a_worker_a_gpu_and_cpu_workers(tmp_path: Path) -> None:
+    """GPUs are not here: ``nvidia-smi`` is a script that lists two."""
+    programs = write_program(tmp_path, "nvidia-smi", "echo 0; echo 1")
+    with (
+        LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster) as client,
+        started(
+            ["bash", str(JOBS / "gpu-node.sh"), "2", cluster.scheduler_address],
+            tmp_path / "node.log",
+            PATH=programs,
+            DASK_TEMPORARY_DIRECTORY=str(tmp_path),
+        ),
+    ):
+        client.wait_for_workers(4, timeout=START)
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        seen = client.run(lambda: os.environ["CUDA_VISIBLE_DEVICES"])
+    offered = sorted(str(worker["resources"]) for worker in workers)
+    assert offered == ["{'CPU': 1.0}"] * 2 + ["{'GPU': 1.0}"] * 2
+    assert sorted(seen.values()) == ["", "", "0", "1"]
+
+
+def write_program(folder: Path, name: str, lines: str) -> str:
+    """Write a shell script; return a PATH on which it comes first."""
+    program = folder / name
+    program.write_text(f"#!/bin/bash\n{lines}\n")
+    program.chmod(0o755)
+    return os.pathsep.join([str(folder), str(PROGRAMS), os.environ["PATH"]])
+
+
+@pytest.mark.cluster
 def test_the_slurm_script_measures_and_cleans_up(
     survey: Path, plain_run: Path, tmp_path: Path
 ) -> None:
     """SLURM itself is not here: ``srun`` is a script that runs its command on this host."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl, which makes certificates, is not installed")
-    srun = tmp_path / "srun"
-    srun.write_text('#!/bin/bash\nwhile [[ $1 == -* ]]; do shift; done\nexec "$@"\n')
-    srun.chmod(0o755)
+    programs = write_program(tmp_path, "srun", 'while [[ $1 == -* ]]; do shift; done\nexec "$@"')
     words = ["bash", str(JOBS / "slurm.sh"), str(survey), "--output", "run"]
     job = {"SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "1", "SLURM_MEM_PER_CPU": "2048"}
-    path = os.pathsep.join([str(tmp_path), str(PROGRAMS), os.environ["PATH"]])
     script = subprocess.Popen(
         words,
         cwd=tmp_path,
-        env={**os.environ, **job, "PATH": path, "TMPDIR": str(tmp_path)},
+        env={**os.environ, **job, "PATH": programs, "TMPDIR": str(tmp_path)},
         start_new_session=True,
     )
     try:
