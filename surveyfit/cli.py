@@ -289,11 +289,12 @@ def catalog(run: Path, target: Path) -> None:
 def verify(run: Path, repair: bool) -> int:
     """Read again all that a run has committed, and tell what is not as it was written."""
     from surveyfit.run.directory import RunDirectory
-    from surveyfit.run.lock import held, holder
+    from surveyfit.run.holder import holder_of
+    from surveyfit.run.lock import held
     from surveyfit.run.verify import Extent, read_again, remove
 
     directory = RunDirectory.open(run)
-    if not repair and (at_work := holder(directory.lock_path)):
+    if not repair and (at_work := holder_of(directory.lock_path)):
         click.echo(f"{run} is being written by {at_work}: a finding may be work in hand", err=True)
     extent = Extent(lambda line: click.echo(line, err=True))
     with held(directory.lock_path, click.echo) if repair else nullcontext():

@@ -84,14 +84,19 @@ def whole_batches(receipts: Iterable[Receipt]) -> Iterator[Receipt]:
 
 
 def _remove_superseded(directory: RunDirectory, images: Collection[Image]) -> None:
-    """Forget what was measured of files whose contents have changed since."""
-    current = {image.key for image in images}
+    """Forget what was measured of files whose contents, or companions, have changed since."""
+    current = {image.key: image.companions_digest for image in images}
     paths = {image.path for image in images}
+    gone = set()
     for stage in (Stage.NOISE, Stage.CUT, Stage.FIT):
         for path in directory.receipt_paths(stage):
             receipt = directory.read_receipt(path)
-            if receipt["path"] in paths and receipt["image"] not in current:
+            image, companions = receipt["image"], receipt["companions"]
+            if receipt["path"] in paths and current.get(image) != companions:
                 path.unlink()
+                gone.add(image)
+    for image in gone - current.keys():
+        directory.stores.remove(image)
     whole = {receipt["result"]["part"] for receipt in _fitted(directory)}
     for path in directory.receipt_paths(Stage.FIT):
         if directory.read_receipt(path)["result"]["part"] not in whole:

@@ -12,13 +12,12 @@ from surveyfit.run.config import Config
 from surveyfit.run.pieces import STAGES, Failure, Outcome, Piece, Stage
 from surveyfit.run.plan import Tile
 from surveyfit.run.sealed import MEND, DamagedError, read_sealed, write_json, write_sealed
-from surveyfit.sky.atomic import check_writable, file_digest, noticing_full_disk, remove_temporary
+from surveyfit.sky.atomic import file_digest, noticing_full_disk, remove_temporary
+from surveyfit.sky.find import file_state
 from surveyfit.sky.image import Image
 from surveyfit.sky.store import RunStores
 
 RECORD = "run.json"
-OTHER_OR_AGAIN = "choose another -o/--output, or --overwrite to start again"
-
 MARK = "surveyfit run"
 """Value of ``kind`` in run.json: nothing without it is ever resumed or deleted."""
 
@@ -27,8 +26,8 @@ LOCK = "lock"
 
 
 Receipt = dict[str, Any]
-"""stage, key, configuration, name, path, image, tiles, seconds, the stage's own result, and files:
-the SHA-256 of every file that the piece has written, by its path below the run."""
+"""stage, key, configuration, name, path, image, companions, tiles, seconds, process, the stage's
+result, and files: the SHA-256 of every file that the piece has written, by path below the run."""
 
 
 def is_run(path: Path) -> bool:
@@ -73,30 +72,11 @@ class RunDirectory:
             )
         return cls(path)
 
-    def check_usable(self, config: Config, overwrite: bool) -> None:
-        """Refuse an output folder that is something else or holds another configuration.
-
-        Raises
-        ------
-        InputError
-            Naming the folder and the difference.
-        """
-        check_writable(self.path)
-        if is_run(self.path):
-            if not overwrite:
-                _check_same(self, config)
-        elif self.path.exists() and any(map(_is_foreign, self.path.iterdir())):
-            raise InputError(
-                f"{self.path}: this folder holds something else than a run",
-                "choose another -o/--output; nothing was written",
-            )
-
-    def prepare(self, config: Config, overwrite: bool) -> None:
+    def prepare(self, overwrite: bool) -> None:
         """Make the folder; with ``overwrite`` delete an earlier run first, all but its record.
 
         What lies in it is made after the record, without which a folder is not taken for a run.
         """
-        self.check_usable(config, overwrite)
         if overwrite and is_run(self.path):
             self._clear()
         self.path.mkdir(parents=True, exist_ok=True)
@@ -194,6 +174,7 @@ class RunDirectory:
                 "name": piece.name,
                 "path": piece.path,
                 "image": piece.image.key if piece.image is not None else "",
+                "companions": piece.image.companions_digest if piece.image is not None else "",
                 "tiles": [tile.label for tile in piece.tiles],
                 "seconds": outcome.seconds,
                 "process": {"host": socket.gethostname(), "pid": os.getpid()},
@@ -223,7 +204,7 @@ class RunDirectory:
         except DamagedError:
             say(f"{path} is damaged: {piece.stage} of {piece.name} {piece.label} is done again")
             return None
-        if receipt["key"] != piece.key:
+        if receipt["key"] != piece.key or _have_changed(receipt["result"].get("companions", {})):
             return None
         return Outcome(piece, receipt["result"], receipt["seconds"], resumed=True)
 
@@ -276,37 +257,6 @@ class RunDirectory:
         return map(self.read_receipt, self.receipt_paths(stage))
 
 
-def _is_foreign(path: Path) -> bool:
-    """Whether something in a folder is not what a submit leaves that died before its record."""
-    return path.name != LOCK and not path.name.startswith(f".{RECORD}.")
-
-
-def _check_same(directory: RunDirectory, config: Config) -> None:
-    try:
-        old = directory.record()["configuration"]
-    except DamagedError:
-        _check_receipts_same(directory, config)
-        return
-    new = config.to_dict()
-    changed = [k for k in new if old.get(k) != new[k]]
-    if changed:
-        differences = ", ".join(f"{k} was {old.get(k)!r}, now {new[k]!r}" for k in changed)
-        raise InputError(
-            f"{directory.path}: made with another configuration ({differences})",
-            OTHER_OR_AGAIN,
-        )
-
-
-def _check_receipts_same(directory: RunDirectory, config: Config) -> None:
-    """Refuse another configuration than that of the receipts, where the record is damaged."""
-    for path in directory.receipts.glob("*.json"):
-        try:
-            same = directory.read_receipt(path)["configuration"] == config.key()
-        except DamagedError:
-            continue
-        if not same:
-            raise InputError(
-                f"{directory.path}: made with another configuration ({RECORD} is damaged)",
-                OTHER_OR_AGAIN,
-            )
-        return
+def _have_changed(files: Mapping[str, list[int]]) -> bool:
+    """Whether companion images of an opened file were written again since."""
+    return any(list(file_state(path)) != state for path, state in files.items())

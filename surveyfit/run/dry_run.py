@@ -7,6 +7,7 @@ from surveyfit.errors import InputError
 from surveyfit.run.config import Config, Execution
 from surveyfit.run.directory import RunDirectory
 from surveyfit.run.memory import check_limit, driver_peak, in_words, plan
+from surveyfit.run.output import check_usable
 from surveyfit.run.pieces import STAGES
 from surveyfit.run.plan import batches, tiles
 from surveyfit.run.tasks import companions
@@ -24,7 +25,7 @@ def dry_run(
     InputError
         For wrong use, as `pipeline.submit` would.
     """
-    RunDirectory(output).check_usable(config, execution.overwrite)
+    check_usable(RunDirectory(output), config, execution.overwrite)
     check_limit(config, execution)
     companions(config).validate()
     lines: list[str] = []

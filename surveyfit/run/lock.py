@@ -17,17 +17,15 @@ import errno
 import fcntl
 import json
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
-from uuid import uuid4
 
 from surveyfit.errors import InputError, StoppedError
+from surveyfit.run.holder import Holder, holder_of, kernel, read_holder
 from surveyfit.sky.atomic import noticing_full_disk
 
 BEAT = 1.0
@@ -40,55 +38,12 @@ may well stand still for half a minute."""
 LOOK_AGAIN = 0.25
 """Seconds between looks at a lock of another machine."""
 
-_LONGEST = 4096
-"""Bytes that a lock file cannot exceed."""
-
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 """What ``flock`` says on a disk that has none."""
 
 
 class LockLostError(StoppedError):
     """The lock is gone, or another submit's."""
-
-
-@dataclass(frozen=True)
-class Holder:
-    """Who works on a run.
-
-    Attributes
-    ----------
-    host : str
-    pid : int
-    since : str
-        ISO 8601, in UTC, by the clock of that host.
-    kernel : str
-        Identifies the running kernel, within which ``flock`` is known to be seen.
-    token : str
-        Different for every submit.
-    """
-
-    host: str
-    pid: int
-    since: str
-    kernel: str
-    token: str
-
-    @classmethod
-    def me(cls) -> "Holder":
-        """Describe this process."""
-        since = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(socket.gethostname(), os.getpid(), since, _kernel(), uuid4().hex)
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}, since {self.since}"
-
-
-def _kernel() -> str:
-    """Return the boot's identifier; the host's name where the system tells none."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return socket.gethostname()
 
 
 class Lock:
@@ -115,7 +70,9 @@ class Lock:
                 continue
 
     def _is_mine(self) -> bool:
-        return _is_at(self._descriptor, self._path) and _read(self._descriptor) == self._holder
+        return (
+            _is_at(self._descriptor, self._path) and read_holder(self._descriptor) == self._holder
+        )
 
     def check(self) -> None:
         """Stop work that another submit may be doing too.
@@ -191,7 +148,7 @@ def _open(path: Path) -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except PermissionError as error:
         raise InputError(
-            f"{path} is {holder(path) or 'of another user'}, and no permission to write to it",
+            f"{path} is {holder_of(path) or 'of another user'}, and no permission to write to it",
             "wait for him, or choose another -o/--output",
         ) from error
 
@@ -201,10 +158,10 @@ def _is_free(path: Path, descriptor: int, watch: "_Watch") -> bool:
     given = _flock(descriptor)
     if not _is_at(descriptor, path):
         return False  # removed by its holder since it was opened
-    holder = _read(descriptor)
-    if given and (holder is None or holder.kernel == _kernel()):
+    holder = read_holder(descriptor)
+    if given and (holder is None or holder.kernel == kernel()):
         return True
-    if given is False and holder is not None and holder.kernel == _kernel():
+    if given is False and holder is not None and holder.kernel == kernel():
         raise _in_use(path)
     if not watch.is_over(descriptor):
         return False
@@ -222,7 +179,7 @@ def _taken(path: Path, descriptor: int, watch: "_Watch") -> Lock:
     if watch.is_on:
         # Two machines that do not see each other's flock may have seen the silence end at once.
         time.sleep(2 * BEAT)
-        if not _is_at(descriptor, path) or _read(descriptor) != me:
+        if not _is_at(descriptor, path) or read_holder(descriptor) != me:
             raise _in_use(path)
     return Lock(path, descriptor, me)
 
@@ -271,30 +228,12 @@ class _Watch:
         still = time.monotonic() - self._began
         if still > 3 * BEAT and not self._told:
             self._told = True
+            who = holder_of(self._path) or "an unknown submit"
             self._say(
-                f"{self._path} is of {holder(self._path) or 'an unknown submit'}; it shows no sign"
-                f" of life and is taken over after {SILENCE:.0f} s without one"
+                f"{self._path} is of {who}; it shows no sign of life and is taken over after"
+                f" {SILENCE:.0f} s without one"
             )
         return still > SILENCE
-
-
-def holder(path: Path) -> Holder | None:
-    """Return who a lock file says holds it; None if there is none or it does not say."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        return _read(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _read(descriptor: int) -> Holder | None:
-    try:
-        return Holder(**json.loads(os.pread(descriptor, _LONGEST, 0)))
-    except (ValueError, TypeError):
-        return None  # not written yet, or being overwritten
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
@@ -308,7 +247,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 def _in_use(path: Path) -> InputError:
     """Say who holds a lock; he may just have taken it, hence a moment for him to write."""
     time.sleep(LOOK_AGAIN)
-    who = holder(path) or "another submit"
+    who = holder_of(path) or "another submit"
     return InputError(
         f"{path.parent} is in use by {who}",
         "wait for it or stop it, or choose another -o/--output; 'surveyfit status' shows its state",

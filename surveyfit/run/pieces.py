@@ -8,7 +8,7 @@ from typing import Any
 
 from surveyfit.run.config import Config
 from surveyfit.run.plan import Tile, tiles
-from surveyfit.sky.find import Found
+from surveyfit.sky.find import Found, file_state
 from surveyfit.sky.image import Image
 
 
@@ -118,12 +118,7 @@ class Outcome:
 
 def open_piece(found: Found, config: Config) -> Piece:
     """Return the task that opens a file; a file that changed on disk gets another key."""
-    try:
-        stat = found.path.stat()
-        state = (stat.st_size, stat.st_mtime_ns)
-    except OSError:
-        # A link to nothing, a file just deleted: opening it says so, for this file alone.
-        state = (-1, -1)
+    state = file_state(found.path)
     return Piece(Stage.OPEN, config.key(Stage.OPEN, str(found.path), found.name, *state), found)
 
 
@@ -155,4 +150,5 @@ def halves(piece: Piece, config: Config) -> list[Piece]:
 
 
 def _image_key(config: Config, stage: Stage, image: Image, *parts: str) -> str:
-    return config.key(stage, image.name, image.digest, image.hdu, list(image.plane), *parts)
+    content = (image.name, image.digest, image.hdu, list(image.plane), image.companions_digest)
+    return config.key(stage, *content, *parts)

@@ -13,18 +13,20 @@ from surveyfit.run.catalogue import write_catalogue
 from surveyfit.run.config import Config, Execution
 from surveyfit.run.directory import RunDirectory
 from surveyfit.run.follow_up import FollowUp
-from surveyfit.run.lock import held
+from surveyfit.run.lock import LockLostError, held
 from surveyfit.run.log import LOG
 from surveyfit.run.loop import ONE_THREAD, Loop
 from surveyfit.run.memory import check_limit
 from surveyfit.run.metrics import serve
 from surveyfit.run.opening import Opened, open_pieces, sort_out
+from surveyfit.run.output import check_usable
 from surveyfit.run.pieces import Failure, Outcome, Piece, noise_piece
 from surveyfit.run.progress import Reporter
 from surveyfit.run.record import Record
 from surveyfit.run.tally import Tally
 from surveyfit.run.tasks import companions, execute
 from surveyfit.run.worklist import Worklist
+from surveyfit.sky.atomic import noticing_full_disk
 from surveyfit.sky.find import Found, find_images
 
 OK, SOME_FAILED, NOTHING_MEASURED = 0, 3, 4
@@ -58,7 +60,7 @@ def submit(arguments: Sequence[str], output: Path, config: Config, execution: Ex
         For wrong use, before anything is written.
     """
     directory = RunDirectory(output)
-    directory.check_usable(config, execution.overwrite)
+    check_usable(directory, config, execution.overwrite)
     check_limit(config, execution)
     companions(config).validate()
     found = find_images(arguments)
@@ -71,10 +73,12 @@ def submit(arguments: Sequence[str], output: Path, config: Config, execution: Ex
             reporter.conclude(f"{output}: finished already, nothing to do")
             return OK
         with _executor(directory, config, execution, reporter) as executor:
-            directory.prepare(config, execution.overwrite)
+            check_usable(directory, config, execution.overwrite)  # another submit may have begun
+            directory.prepare(execution.overwrite)
             record = Record(directory, config, execution, executor.dashboard)
             directory.fill()
-            reporter.log_to(directory.path / LOG)
+            with noticing_full_disk(directory.path):
+                reporter.log_to(directory.path / LOG)
             reporter.note(record.heading)
             metrics.follow(record.counts)
             if executor.dashboard:
@@ -82,10 +86,14 @@ def submit(arguments: Sequence[str], output: Path, config: Config, execution: Ex
 
             def work(pieces: Iterable[Piece]) -> Iterator[Outcome]:
                 """Do what no earlier submit has done, as long as the run is this one's."""
-                return executor.run(_worklist(pieces, directory, config, reporter.say, lock.check))
+                worklist = _worklist(pieces, directory, config, reporter.say, lock.check)
+                yield from executor.run(worklist)
+                lock.check()
 
             try:
                 return _work(work, found, directory, config, execution, record, reporter)
+            except LockLostError:
+                raise  # the record is another submit's
             except BaseException as error:
                 with suppress(DiskFullError):  # then nobody can be told but the person waiting
                     record.end("stopped" if isinstance(error, Exception) else "interrupted")

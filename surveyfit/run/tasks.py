@@ -29,6 +29,7 @@ from surveyfit.sky.box import Box
 from surveyfit.sky.companion import Companions
 from surveyfit.sky.cutouts import Plane, cut
 from surveyfit.sky.detect import detect
+from surveyfit.sky.find import file_state
 from surveyfit.sky.header import Beam
 from surveyfit.sky.image import Image, scan_file
 from surveyfit.sky.kernel import FWHM_TO_SIGMA
@@ -95,10 +96,15 @@ def open_file(piece: Piece, directory: RunDirectory, config: Config) -> Work:
     """List the images of a file."""
     assert piece.found is not None
     contents = scan_file(piece.found, hdu=config.hdu, plane=config.plane)
+    beside = companions(config)
+    # Asked before the files are read: a change in between is then noticed at the next submit.
+    states = {path: file_state(path) for image in contents.images for path in beside.files(image)}
+    images = [replace(i, companions_digest=beside.digest(i)) for i in contents.images]
     result = {
         "path": contents.path,
         "digest": contents.digest,
-        "images": [asdict(image) for image in contents.images],
+        "images": [asdict(image) for image in images],
+        "companions": states,
         "others": [asdict(other) for other in contents.others],
     }
     return result, {}

@@ -1,18 +1,22 @@
 """Images beside an image: its noise, its background, its mask."""
 
+import hashlib
 import os
 import re
 import string
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from astropy.io import fits
 
 from surveyfit.errors import InputError
-from surveyfit.sky.find import stem_of
+from surveyfit.sky.find import file_state, stem_of
 from surveyfit.sky.hdu import Hdu, card, select_hdu
 from surveyfit.sky.image import Image
-from surveyfit.sky.layout import read_layout, readable
+from surveyfit.sky.layout import file_digest, read_layout, readable
+
+ROLES = ("noise", "background", "mask")
 
 FIELDS = ("dir", "stem", "name", "ext")
 """What may stand in braces in the name of a companion."""
@@ -58,9 +62,19 @@ class Companions:
         InputError
             If a pattern has an unknown field or unbalanced braces.
         """
-        for option in ("noise", "background", "mask"):
+        for option in ROLES:
             if pattern := getattr(self, option):
                 _check_pattern(option, pattern)
+
+    def files(self, image: Image) -> tuple[str, ...]:
+        """Return the paths that the patterns name for an image, whether they exist or not."""
+        patterns = {role: getattr(self, role) for role in ROLES}
+        return tuple(_fill(role, p, image)[0] for role, p in patterns.items() if p is not None)
+
+    def digest(self, image: Image) -> str:
+        """Return one SHA-256 of the bytes of all companion files of an image; empty if none."""
+        digests = [_digest(path, file_state(path)) for path in self.files(image)]
+        return hashlib.sha256(" ".join(digests).encode()).hexdigest() if digests else ""
 
     def locate(self, role: Literal["noise", "background", "mask"], image: Image) -> Image | None:
         """Find the companion of an image; None if the user named none for this role.
@@ -97,6 +111,13 @@ class Companions:
                 f"check the pattern of --{role}, {pattern}",
             )
         return Image(path, f"{name}[{hdu.label}]", hdu.index, plane, shape, "", None, hdu.label)
+
+
+@lru_cache(maxsize=256)
+def _digest(path: str, state: tuple[int, int]) -> str:
+    """Digest a file once in its state, since one companion may belong to many images."""
+    missing = state == (-1, -1)
+    return "missing" if missing else file_digest(path, os.path.basename(path))
 
 
 def bad_bits(header: fits.Header, mask_bits: tuple[str, ...], name: str) -> int:

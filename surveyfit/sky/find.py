@@ -25,6 +25,19 @@ class Found(NamedTuple):
     name: str
 
 
+def file_state(path: str | Path) -> tuple[int, int]:
+    """Return size in bytes and time of change in ns, which tell a file that was written again.
+
+    A file that cannot be asked (a link to nothing, one just deleted) has (-1, -1): opening it says
+    why, for this file alone.
+    """
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return -1, -1
+    return stat.st_size, stat.st_mtime_ns
+
+
 def find_images(arguments: Sequence[str]) -> list[Found]:
     """Expand files, folders, globs and text files of paths into image files.
 

@@ -48,6 +48,9 @@ class Image:
         The HDU of the same file that is its mask.
     ext : str
         EXTNAME, else EXTTYPE, else the HDU's number: ``{ext}`` in the names of companions.
+    companions_digest : str
+        SHA-256 over the files of its noise, background and mask; empty if none were named. It is
+        no part of `key`: another mask makes another measurement, not other sources.
     """
 
     path: str
@@ -58,6 +61,7 @@ class Image:
     digest: str
     mask_hdu: int | None
     ext: str
+    companions_digest: str = ""
 
     @property
     def key(self) -> str:

@@ -4,6 +4,7 @@ One writer a tile, whole shards, crc32c as the last codec so that a flipped bit 
 NaN as fill value and empty chunks written so that a lost chunk is not read as zeros.
 """
 
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,12 @@ class RunStores:
         with noticing_full_disk(self.cutouts):
             _make_group(self.cutouts, "", {"layout": "IMAGE/TILE/SIDE/pixels", "arrays": _LAYOUT})
             _make_group(self.noise, "", {"layout": "IMAGE/{background,noise}"})
+
+    def remove(self, image: str) -> None:
+        """Delete what is stored of an image, if anything."""
+        for place in (self.cutouts / image, self.noise / image):
+            if place.exists():
+                shutil.rmtree(place)
 
     @property
     def metadata(self) -> tuple[Path, Path]:

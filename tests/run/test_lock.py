@@ -24,7 +24,8 @@ import pytest
 
 from surveyfit.errors import InputError
 from surveyfit.run import lock
-from surveyfit.run.lock import BEAT, Holder, LockLostError, held
+from surveyfit.run.holder import Holder, holder_of
+from surveyfit.run.lock import BEAT, LockLostError, held
 
 REFUSAL_WITHIN = 5.0
 """Seconds; promise P5."""
@@ -97,7 +98,7 @@ def beating(path: Path) -> Iterator[None]:
 
 def test_the_lock_is_there_while_the_block_works_and_nothing_stays(path: Path) -> None:
     with held(path, silent):
-        assert lock.holder(path) is not None
+        assert holder_of(path) is not None
     assert not path.parent.exists()
 
 
@@ -115,7 +116,7 @@ def test_the_second_is_refused_at_once_and_told_by_whom(path: Path) -> None:
         with refused, held(path, silent):
             raise AssertionError("held twice")
         assert time.monotonic() - began < REFUSAL_WITHIN
-        assert (lock.holder(path) or Holder.me()).pid == first.pid
+        assert (holder_of(path) or Holder.me()).pid == first.pid
 
 
 @pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGTERM])
@@ -126,7 +127,7 @@ def test_who_was_killed_is_succeeded_at_once(path: Path, death: signal.Signals) 
         assert path.exists()
         began = time.monotonic()
         with held(path, silent) as mine:
-            assert (lock.holder(path) or Holder.me()).pid == os.getpid()
+            assert (holder_of(path) or Holder.me()).pid == os.getpid()
             mine.check()
         assert time.monotonic() - began < 2 * BEAT
 
