@@ -10,8 +10,8 @@ from types import TracebackType
 import psutil
 from processes import workers
 
-PATIENCE = 120.0
-"""Seconds until a test gives up; ten times what is needed on two cores that do nothing else."""
+PATIENCE = 240.0
+"""Seconds until a test gives up: ten times what is needed on two cores that do nothing else."""
 
 LOOK_EVERY = 0.02
 

@@ -7,7 +7,8 @@ import pytest
 from submission import Submission
 from tiled_survey import Survey
 
-pytestmark = pytest.mark.cluster
+# On a busy machine everything takes ten times as long; nothing here is judged by that.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 LOOPBACK = {"127.0.0.1", "::1"}
 

@@ -8,7 +8,8 @@ from command_line import surveyfit
 from dask_cluster import DaskCluster
 from tiled_survey import Survey
 
-pytestmark = pytest.mark.cluster
+# On a busy machine everything takes ten times as long; nothing here is judged by that.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 
 def pretending(place: Path, package: str, version: str) -> dict[str, str]:

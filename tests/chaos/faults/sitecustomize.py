@@ -1,8 +1,8 @@
 """What goes wrong in the workers of a test: read by Python when this folder is on PYTHONPATH.
 
 ``FAULT`` names what befalls a worker that begins the piece ``FAULT_PIECE`` (stage, image, tile),
-each time. It is noted in ``FAULT_LOG``, a line each time: the time, the worker, and what else it
-had been given to do.
+each time. It is noted in ``FAULT_LOG``, a line each time: the time, the worker, and what it had
+been given to do.
 """
 
 import functools
@@ -33,9 +33,10 @@ FAULTS = {"die": _die, "hang": _hang, "stand still": _stand_still}
 def _log() -> None:
     from distributed import get_worker
 
-    others = sorted(str(key) for key in get_worker().state.tasks)
+    state = get_worker().state
+    given = sorted(str(task.key) for task in (*state.executing, *state.ready))
     with open(os.environ["FAULT_LOG"], "a") as log:
-        log.write(f"{time.time():.3f} {os.getpid()} {' '.join(others)}\n")
+        log.write(f"{time.time():.3f} {os.getpid()} {' '.join(given)}\n")
 
 
 def _faulty(execute: Callable[..., Any]) -> Callable[..., Any]:
