@@ -199,9 +199,9 @@ class Cluster:
         """Note the death of a worker; called by Dask's own thread."""
         _, content = event
         if content.get("action") == "remove-worker" and not content.get("expected"):
-            keys = [str(key) for key in content.get("processing-tasks", ())]
-            pieces = [self._pending.get(key) for key in keys]
-            self._suspects.worker_died([piece.key for piece in pieces if piece is not None])
+            # By their names: what died may have been taken in already, and forgotten.
+            tasks = [str(task).rsplit("-", 2) for task in content.get("processing-tasks", ())]
+            self._suspects.worker_died([words[-2:][0] for words in tasks])
 
     def _check_limits(self, worklist: Worklist) -> Iterator[Outcome]:
         """Stop, or give up on pieces, where it has been too long."""
