@@ -15,12 +15,14 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO
 
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
-from surveyfit.errors import InputError
+from surveyfit.errors import InputError, StoppedError
+from surveyfit.sky.atomic import noticing_full_disk
 from surveyfit.sky.hdu import Hdu, card, shape_of
 
 BLOCK = 2880
@@ -85,7 +87,11 @@ def open_seekable(path: str) -> BinaryIO:
     """
     if not _is_gzip(path):
         return open(path, "rb")
-    with gzip.open(path, "rb") as packed, tempfile.NamedTemporaryFile() as copy:
+    with (
+        noticing_full_disk(Path(tempfile.gettempdir())),
+        gzip.open(path, "rb") as packed,
+        tempfile.NamedTemporaryFile() as copy,
+    ):
         shutil.copyfileobj(packed, copy, READ_CHUNK)
         copy.flush()
         return open(copy.name, "rb")
@@ -109,7 +115,7 @@ def readable(name: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyWarning)
             yield
-    except (InputError, MemoryError):
+    except (InputError, StoppedError, MemoryError):
         raise
     except Exception as error:  # astropy's parser may raise anything on bytes it did not expect
         if isinstance(error, OSError) and error.errno is not None:

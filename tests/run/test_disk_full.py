@@ -3,7 +3,9 @@
 On a small file system in memory, which needs the right to mount one.
 """
 
+import gzip
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from surveyfit.run.directory import RunDirectory
 from surveyfit.run.verify import Extent, read_again
 
 ENOUGH = "64m"
+
+PAGE = 4096
+"""Bytes of a memory page, the unit of a file system in memory."""
 
 
 def mount(*words: str) -> None:
@@ -56,13 +61,18 @@ def unsound(run: Path) -> list[str]:
     return [str(f) for f in read_again(RunDirectory(run), Extent(lambda line: None))]
 
 
-# Pages of 4 KiB, of which every file and folder takes at least one. The sizes end the run in each
-# of its stages: at the lock, the record, the first receipts, in noise, cutouts, parts, catalogue.
-@pytest.mark.parametrize("pages", [1, 2, 3, 6, 12, 40, 80, 120, 160, 200, 240])
+def share_of(run: Path, share: float) -> str:
+    """Return the size of a disk that holds this share of a run; every file fills whole pages."""
+    pages = sum(-(-path.stat().st_size // PAGE) for path in run.rglob("*") if path.is_file())
+    return str(PAGE * max(1, int(share * pages)))
+
+
+# The shares end the run at the lock, the record, in noise, cutouts, parts and the catalogue.
+@pytest.mark.parametrize("share", [0, 0.01, 0.02, 0.04, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9])
 def test_a_full_disk_stops_the_run_and_more_room_lets_it_finish(
-    pages: int, survey: Path, plain_run: Path, disk: Callable[[str], Path]
+    share: float, survey: Path, plain_run: Path, disk: Callable[[str], Path]
 ) -> None:
-    run = disk(f"{4 * pages}k") / "run"
+    run = disk(share_of(plain_run, share)) / "run"
     answer = submit(survey, run, workers=0)
     assert answer.status == 3
     (line,) = answer.err.splitlines()
@@ -81,7 +91,7 @@ def test_a_full_disk_stops_the_run_and_more_room_lets_it_finish(
 def test_workers_that_find_the_disk_full_stop_the_run(
     survey: Path, plain_run: Path, disk: Callable[[str], Path]
 ) -> None:
-    run = disk("480k") / "run"
+    run = disk(share_of(plain_run, 0.4)) / "run"
     answer = submit(survey, run, workers=1)
     assert answer.status == 3
     assert "the disk is full" in answer.err.splitlines()[-1]
@@ -89,6 +99,21 @@ def test_workers_that_find_the_disk_full_stop_the_run(
     disk(ENOUGH)
     assert submit(survey, run, workers=1).status == 0
     assert parts(run) == parts(plain_run)
+
+
+def test_no_room_to_unpack_an_image_is_said(
+    survey: Path, tmp_path: Path, disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sky").mkdir()
+    packed = gzip.compress((survey / "sky_0001.fits").read_bytes())
+    (tmp_path / "sky" / "sky_0001.fits.gz").write_bytes(packed)
+    temporary = disk("100k")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    answer = submit(tmp_path / "sky", tmp_path / "run", workers=0)
+    assert answer.status == 3
+    assert f"no room to write {temporary}: the disk is full" in answer.err
+    disk(ENOUGH)
+    assert submit(tmp_path / "sky", tmp_path / "run", workers=0).status == 0
 
 
 def test_an_export_to_a_full_disk_is_a_line(plain_run: Path, disk: Callable[[str], Path]) -> None:

@@ -21,6 +21,7 @@ from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 
 import pytest
+from command_line import surveyfit
 
 from surveyfit.errors import InputError
 from surveyfit.run import lock
@@ -232,3 +233,33 @@ def test_who_is_overwritten_learns_of_it_and_leaves_the_other_his_lock(path: Pat
         with pytest.raises(LockLostError):
             mine.check()
     assert path.exists()
+
+
+def test_a_second_submit_is_refused_and_the_first_stops_if_its_lock_is_removed(
+    survey: Path, tmp_path: Path
+) -> None:
+    """Promise P5 with real processes; what was stopped is finished by the next submit."""
+    run = tmp_path / "run"
+    words = ["submit", str(survey), "-o", str(run), "--workers", "0", "--tile", "128"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "surveyfit", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as first:
+        while not (run / "run.json").exists():
+            assert first.poll() is None
+            time.sleep(0.05)
+        before = (run / "run.json").read_bytes()
+        second = surveyfit(*words, "--overwrite")
+        assert second.status == 2
+        assert f"in use by process {first.pid} on " in second.err
+        assert len(second.err.splitlines()) == 1
+        assert json.loads((run / "run.json").read_text())["started"] in before.decode()
+        (run / "lock").unlink()
+        _, error = first.communicate()
+    assert first.returncode == 3
+    assert "lock was removed, or taken over" in error
+    assert "surveyfit submit" in error
+    assert surveyfit(*words).status == 0
+    assert not (run / "lock").exists()
