@@ -80,7 +80,7 @@ class RunDirectory:
         if overwrite and is_run(self.path):
             self._clear()
         self.path.mkdir(parents=True, exist_ok=True)
-        for folder in (self.path, self.receipts, self.catalog):
+        for folder in (self.path, self.receipts, self.catalog, self.stores.noise):
             remove_temporary(folder)
 
     def fill(self) -> None:
@@ -99,7 +99,7 @@ class RunDirectory:
         names = {stage: [path.name for path in self.receipt_paths(stage)] for stage in STAGES}
         write_sealed(self.receipt_list, {"receipts": [n for stage in STAGES for n in names[stage]]})
         results = (self.catalog_fits, self.images, self.failures_path, self.receipt_list)
-        paths = [path for path in (*results, *self.stores.metadata) if path.exists()]
+        paths = [path for path in (*results, self.stores.metadata) if path.exists()]
         return {
             "files": self.named({path: file_digest(path) for path in paths}),
             "receipts": {stage: len(names[stage]) for stage in STAGES},

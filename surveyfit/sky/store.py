@@ -1,7 +1,8 @@
-"""The zarr stores of a run: cutouts by image, tile and side; noise grids by image.
+"""What a run stores beside its catalogue: cutouts by image, tile and side; noise grids by image.
 
-One writer a tile, whole shards, crc32c as the last codec so that a flipped bit is noticed,
-NaN as fill value and empty chunks written so that a lost chunk is not read as zeros.
+Cutouts lie in a zarr store: one writer a tile, whole shards, crc32c as the last codec so that a
+flipped bit is noticed, NaN as fill value and empty chunks written so that a lost chunk is not read
+as zeros.
 """
 
 import shutil
@@ -14,7 +15,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from surveyfit.sky.atomic import noticing_full_disk, settle, settle_file
+from surveyfit.sky.atomic import file_digest, noticing_full_disk, replacing, settle, settle_file
 from surveyfit.sky.background import NoiseGrid
 from surveyfit.sky.cutouts import SIDES
 from surveyfit.sky.sources import SOURCE_FIELDS, CutoutGroup, Sources
@@ -35,7 +36,7 @@ _LAYOUT = {
 
 @dataclass(frozen=True)
 class RunStores:
-    """Paths of the zarr stores of a run."""
+    """Paths of the stores of a run: ``cutouts`` is zarr, ``noise`` a folder of ``IMAGE.npz``."""
 
     cutouts: Path
     noise: Path
@@ -43,24 +44,24 @@ class RunStores:
     @classmethod
     def of(cls, run: Path) -> "RunStores":
         """Return the stores of a run directory."""
-        return cls(run / "cutouts.zarr", run / "noise.zarr")
+        return cls(run / "cutouts.zarr", run / "noise")
 
     def create(self) -> None:
-        """Make both root groups, before any worker starts; what they hold is kept."""
+        """Make both, before any worker starts; what they hold is kept."""
         with noticing_full_disk(self.cutouts):
             _make_group(self.cutouts, "", {"layout": "IMAGE/TILE/SIDE/pixels", "arrays": _LAYOUT})
-            _make_group(self.noise, "", {"layout": "IMAGE/{background,noise}"})
+            self.noise.mkdir(exist_ok=True)
 
     def remove(self, image: str) -> None:
         """Delete what is stored of an image, if anything."""
-        for place in (self.cutouts / image, self.noise / image):
-            if place.exists():
-                shutil.rmtree(place)
+        grid_path(self.noise, image).unlink(missing_ok=True)
+        if (self.cutouts / image).exists():
+            shutil.rmtree(self.cutouts / image)
 
     @property
-    def metadata(self) -> tuple[Path, Path]:
-        """The files that say what the stores hold."""
-        return self.cutouts / METADATA, self.noise / METADATA
+    def metadata(self) -> Path:
+        """The file that says what the zarr store holds."""
+        return self.cutouts / METADATA
 
 
 def write_cutouts(store: Path, image: str, tile: str, groups: list[CutoutGroup]) -> dict[Path, str]:
@@ -112,6 +113,8 @@ def _write(node: zarr.Group, name: str, values: NDArray[Any]) -> None:
         shards=(-(-n // chunk) * chunk, *values.shape[1:]),
         compressors=[ZstdCodec(level=1), Crc32cCodec()],
         fill_value=np.nan,
+        # Files c.0.0.0 instead of folders c/0/0: every folder costs a wait for the disk.
+        chunk_key_encoding={"name": "default", "separator": "."},
         config={"write_empty_chunks": True},
     )
     array[...] = values
@@ -132,21 +135,21 @@ def _read_side(node: Any, side: int) -> CutoutGroup:
     )
 
 
-def write_grid(store: Path, image: str, grid: NoiseGrid) -> dict[Path, str]:
+def grid_path(folder: Path, image: str) -> Path:
+    """Return where the noise grid of an image lies."""
+    return folder / f"{image}.npz"
+
+
+def write_grid(folder: Path, image: str, grid: NoiseGrid) -> dict[Path, str]:
     """Write what was measured of an image's noise; returns and raises as `write_cutouts` does."""
-    with noticing_full_disk(store):
-        node = zarr.open_group(store, path=image, mode="w")
-        for name, value in asdict(grid).items():
-            if isinstance(value, np.ndarray):
-                _write(node, name, value)
-            else:
-                node.attrs[name] = value
-        return settle(store / image)
+    path = grid_path(folder, image)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **asdict(grid))
+    return {path: file_digest(path)}
 
 
-def read_grid(store: Path, image: str) -> NoiseGrid:
+def read_grid(folder: Path, image: str) -> NoiseGrid:
     """Read back what `write_grid` wrote."""
-    node = zarr.open_group(store, path=image, mode="r")
-    arrays = {name: np.asarray(array[...]) for name, array in node.arrays()}
-    factor: Any = node.attrs["filter_factor"]
-    return NoiseGrid(**arrays, filter_factor=float(factor))
+    with np.load(grid_path(folder, image)) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    return NoiseGrid(**arrays | {"filter_factor": float(arrays["filter_factor"])})

@@ -159,7 +159,7 @@ def test_without_a_whole_record_all_else_is_still_checked_and_submit_goes_on(
 
 
 def test_only_what_was_damaged_is_done_again(survey: Path, run: Path) -> None:
-    damaged = max((run / "cutouts.zarr").rglob("pixels/c/0/0/0"))
+    damaged = max((run / "cutouts.zarr").rglob("pixels/c.0.0.0"))
     flip(damaged, np.random.default_rng(1))
     remove(RunDirectory(run), list(read_again(RunDirectory(run), Extent(silent))))
     assert surveyfit("status", run).out.startswith("state      repaired")
