@@ -141,15 +141,16 @@ def report(moments: list[Moment], tiles: int) -> None:
     done = tiles * (last.receipts - first.receipts) / pieces
     end = moments[-1]
     print_table(
-        ["tiles", "pieces", "CPU a tile", "wall a tile", "memory at first", "growth, at most",
-         "the end of the run"],
+        ["tiles", "pieces", "CPU a tile", "wall a tile", "memory at first", "growth by the tiles",
+         "growth at the end", "the end of the run"],
         [[
             str(tiles),
             str(pieces),
             f"{1000 * (last.cpu - first.cpu) / done:.2f} ms",
             f"{1000 * (last.seconds - first.seconds) / done:.2f} ms",
             f"{first.memory / MIB:.0f} MiB",
-            f"{(max(m.memory for m in moments) - first.memory) / MIB:.0f} MiB",
+            f"{(last.memory - first.memory) / MIB:.0f} MiB",
+            f"{(max(m.memory for m in moments) - last.memory) / MIB:.0f} MiB",
             f"{end.seconds - last.seconds:.1f} s",
         ]],
     )  # fmt: skip
