@@ -105,12 +105,14 @@ def _make_group(store: Path, name: str, attributes: dict[str, Any]) -> Path:
 def _write(node: zarr.Group, name: str, values: NDArray[Any]) -> None:
     n = len(values)
     chunk = min(n, CHUNK)
+    # A shard of one chunk would only cost time.
+    shards = (-(-n // chunk) * chunk, *values.shape[1:]) if n > chunk else None
     array = node.create_array(
         name,
         shape=values.shape,
         dtype=values.dtype,
         chunks=(chunk, *values.shape[1:]),
-        shards=(-(-n // chunk) * chunk, *values.shape[1:]),
+        shards=shards,
         compressors=[ZstdCodec(level=1), Crc32cCodec()],
         fill_value=np.nan,
         # Files c.0.0.0 instead of folders c/0/0: every folder costs a wait for the disk.

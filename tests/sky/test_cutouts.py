@@ -189,7 +189,7 @@ def test_a_flipped_bit_in_the_store_is_noticed(tmp_path: Path) -> None:
     stores = RunStores.of(tmp_path)
     stores.create()
     write_cutouts(stores.cutouts, "image", "tile", cutouts(plane(image())))
-    shard = max(stores.cutouts.rglob("c/0/0/0"), key=lambda p: p.stat().st_size)
+    shard = max(stores.cutouts.rglob("c.0.0.0"), key=lambda p: p.stat().st_size)
     content = bytearray(shard.read_bytes())
     content[len(content) // 3] ^= 0x10
     shard.write_bytes(content)
