@@ -52,10 +52,18 @@ def _is_worker(process: psutil.Process) -> bool:
 
 
 def peak_bytes(pid: int) -> int:
-    """Return the largest resident memory that a process has had, as Linux has kept it."""
+    """Return the largest resident memory that a process has had, as Linux has kept it.
+
+    Raises
+    ------
+    psutil.ZombieProcess
+        If it has ended and only its exit status is left.
+    """
     status = Path(f"/proc/{pid}/status").read_text().splitlines()
-    (line,) = (line for line in status if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024
+    lines = [line for line in status if line.startswith("VmHWM:")]
+    if not lines:
+        raise psutil.ZombieProcess(pid)
+    return int(lines[0].split()[1]) * 1024
 
 
 class Watch(threading.Thread):
