@@ -13,12 +13,13 @@ from surveyfit.run.directory import Receipt, RunDirectory
 from surveyfit.run.pieces import Stage
 from surveyfit.sky.export import export
 from surveyfit.sky.find import printable
+from surveyfit.sky.fits_catalogue import write_fits_catalogue
 from surveyfit.sky.image import Image
 from surveyfit.sky.image_table import write_images
 from surveyfit.sky.parts import read_parts, to_table
 
 MOST_FITS_ROWS = 2_000_000
-"""Above this the merged FITS table is left to ``surveyfit catalog``: it is made in memory."""
+"""Above this, 2 GB, the merged FITS table is left to ``surveyfit catalog``."""
 
 
 def write_catalogue(directory: RunDirectory, images: Collection[Image]) -> tuple[int, str]:
@@ -48,7 +49,7 @@ def write_catalogue(directory: RunDirectory, images: Collection[Image]) -> tuple
             f"{directory.catalog} (too many rows for a FITS file by default; "
             f"'surveyfit catalog {directory.path} -t catalog.fits' writes one)"
         )
-    export(read_catalogue(directory), directory.catalog_fits)
+    write_fits_catalogue(committed_parts(directory), directory.catalog_fits)
     return rows, f"{directory.catalog_fits} and {directory.catalog}"
 
 

@@ -1,7 +1,7 @@
 """The catalogue in the formats that astronomers open: the file's extension chooses."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -52,12 +52,25 @@ def export(table: Table, path: Path) -> None:
 
 
 def _write_fits(table: Table, path: Path) -> None:
-    """Write a binary table; TCOMM and TUCD are where TOPCAT finds descriptions and UCDs.
+    fits_table(table).writeto(path)
+
+
+def fits_table(table: Table, widths: Mapping[str, int] | None = None) -> fits.BinTableHDU:
+    """Return a binary table; TCOMM and TUCD are where TOPCAT finds descriptions and UCDs.
 
     A unit that the FITS standard does not know (electron) stands in the description: as TUNIT it
     would make astropy warn of every column.
+
+    Parameters
+    ----------
+    table : Table
+    widths : mapping of str to int, optional
+        Characters of text columns; the longest text of each if not given.
     """
     columns = [_ascii(np.asarray(column)) for column in table.itercols()]
+    for name, width in (widths or {}).items():
+        number = table.colnames.index(name)
+        columns[number] = columns[number].astype(f"S{width}")
     hdu = fits.table_to_hdu(Table(columns, names=table.colnames))
     hdu.name = EXTENSION_NAME
     for number, column in enumerate(table.itercols(), start=1):
@@ -68,7 +81,7 @@ def _write_fits(table: Table, path: Path) -> None:
             words = f"{words} [{unit}]"
         hdu.header[f"TCOMM{number}"] = words
         hdu.header[f"TUCD{number}"] = column.meta.get("ucd", "")
-    hdu.writeto(path)
+    return hdu
 
 
 @cache
