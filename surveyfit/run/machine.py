@@ -11,6 +11,11 @@ DRIVER = 2**30
 """Bytes left to the driver, the scheduler in it, and other programs."""
 
 
+WORKER = 3 * 2**29
+"""Bytes that a worker is given at least, where their number is ours to choose: enough for small
+tiles (`surveyfit.run.memory.plan`)."""
+
+
 def count_gpus() -> int:
     """Count the NVIDIA GPUs that the driver shows; no CUDA context is made."""
     program = shutil.which("nvidia-smi")
@@ -21,8 +26,24 @@ def count_gpus() -> int:
 
 
 def count_workers(execution: Execution) -> int:
-    """Return how many workers a cluster on this machine gets: one a core, at least one a GPU."""
-    return execution.workers or max(count_gpus(), len(os.sched_getaffinity(0)))
+    """Return how many workers a cluster on this machine gets.
+
+    One a core, at least one a GPU, but no more than there is memory for; or as many as are asked
+    for.
+    """
+    if execution.workers is not None:
+        return execution.workers
+    each = WORKER if execution.memory_limit is None else worker_memory(execution)
+    assert each is not None
+    room = max(1, _memory() // max(1, each))
+    return min(max(count_gpus(), len(os.sched_getaffinity(0))), room)
+
+
+def _memory() -> int:
+    """Return the bytes that workers can share: of this machine, or of our container."""
+    from distributed.system import MEMORY_LIMIT
+
+    return max(0, MEMORY_LIMIT - DRIVER)
 
 
 def worker_memory(execution: Execution) -> int | None:
@@ -37,7 +58,6 @@ def worker_memory(execution: Execution) -> int | None:
         If the limit is not a size.
     """
     from dask.utils import parse_bytes
-    from distributed.system import MEMORY_LIMIT
 
     words = execution.memory_limit
     try:
@@ -47,4 +67,4 @@ def worker_memory(execution: Execution) -> int | None:
         raise InputError(f"--memory-limit {words}: not a size", "write it as 4GiB") from error
     if execution.scheduler is not None or execution.workers == 0:
         return None
-    return int(max(MEMORY_LIMIT - DRIVER, 0) // count_workers(execution))
+    return _memory() // count_workers(execution)

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from surveyfit.errors import InputError
 from surveyfit.run.config import Config, Execution
 from surveyfit.run.directory import RunDirectory, is_run
-from surveyfit.run.gather import MOST_PIXELS
 from surveyfit.run.machine import count_workers, worker_memory
 from surveyfit.run.pieces import Stage
 from surveyfit.run.sealed import DamagedError
@@ -20,10 +19,12 @@ from surveyfit.run.sealed import DamagedError
 MIB = 2**20
 
 LIBRARIES = 220 * MIB
-"""A worker of Dask with everything imported."""
+"""A worker of Dask with everything imported; seen: 198 MiB without the parts of a live worker."""
 
-COMPILED = 480 * MIB
-"""What XLA and the fits of all cutout sides add for good, and while they are compiled."""
+COMPILED = 850 * MIB
+"""What XLA and the fits of all cutout sides add and keep, most of it when they are compiled; seen:
+794 MiB, and 490 with fits from the cache of an earlier run. Batches of cutouts, of at most 32 MiB,
+are in it."""
 
 HEADER = 32 * MIB
 """The longest header that is read, as text and as cards."""
@@ -31,14 +32,15 @@ HEADER = 32 * MIB
 NOISE, NOISE_COLUMN = 40 * MIB, 2500
 """Of a row of cells: its libraries, and bytes for each column of the image."""
 
-TILE_PIXEL = 130
-"""Bytes for each pixel of a tile with its halo, in a field as crowded as can be told apart."""
+TILE_PIXEL = 170
+"""Bytes for each pixel of a tile with its halo; seen: 37 with a source every 3000 pixels, 167 in a
+field as crowded as can be told apart, a source every 200 pixels."""
 
 COMPANION_PIXEL = 16
 """Bytes more for each companion image that is read beside it."""
 
-FIT_PIXEL = {"float32": 20, "float64": 36}
-"""Bytes for each pixel of a batch of cutouts, by the precision of the fit."""
+DOUBLE = 100 * MIB
+"""More for fits in float64."""
 
 DRIVER, DRIVER_IMAGE = 400 * MIB, 8 * 2**10
 """The driver with the scheduler in it, and bytes more for each image."""
@@ -90,7 +92,7 @@ def plan(config: Config, width: int = USUAL_WIDTH) -> Plan:
         Stage.OPEN: HEADER,
         Stage.NOISE: NOISE + width * (NOISE_COLUMN + companions * COMPANION_PIXEL * config.cell),
         Stage.CUT: pixels * (TILE_PIXEL + companions * COMPANION_PIXEL),
-        Stage.FIT: MOST_PIXELS * FIT_PIXEL[config.dtype],
+        Stage.FIT: DOUBLE if config.dtype == "float64" else 0,
     }
     return Plan({stage: LIBRARIES + COMPILED + size for stage, size in extra.items()})
 

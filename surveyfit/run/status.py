@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from surveyfit.run.directory import RunDirectory
+from surveyfit.run.lock import SILENCE
+from surveyfit.run.record import RECORD_EVERY
 
-STALE_AFTER = 120.0
-"""Seconds without an update after which a run that says it is running is taken to be dead."""
+STALE_AFTER = 2 * RECORD_EVERY + SILENCE
+"""Seconds without a sign of life after which a run that says it is running is taken to be dead."""
 
 NOUNS = {
     "open-file": "files opened",
@@ -110,16 +112,30 @@ def read_status(directory: RunDirectory) -> Status:
         If run.json is not as it was written.
     """
     record = directory.record()
-    state = record["state"]
-    age = (datetime.now(UTC) - datetime.fromisoformat(record["updated"])).total_seconds()
-    if state == "running" and age > STALE_AFTER:
-        state = f"no sign of life for {_time(age)} (killed, or a very slow task)"
+    state, seconds = record["state"], record["seconds"]
+    now = datetime.now(UTC)
+    written = datetime.fromisoformat(record["updated"])
+    age = (now - written).total_seconds()
+    if state == "running":
+        seconds += age
+        silence = (now - max(written, _last_beat(directory, written))).total_seconds()
+        if silence > STALE_AFTER:
+            state = f"no sign of life for {_time(silence)}: killed"
+            seconds = record["seconds"]
     return Status(
         state=state,
         counts=record.get("counts", {}),
-        seconds=record["seconds"],
+        seconds=seconds,
         age=age,
         failures=record.get("counts", {}).get("failures", 0),
         dashboard=record["dashboard"],
         others=len(record.get("not_measured", [])),
     )
+
+
+def _last_beat(directory: RunDirectory, otherwise: datetime) -> datetime:
+    """When the submit that works on a run has last shown that it lives, by its lock."""
+    try:
+        return datetime.fromtimestamp(directory.lock_path.stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return otherwise

@@ -65,9 +65,16 @@ def test_no_time_is_invented(run: RunDirectory) -> None:
 def test_a_dead_run_is_told_from_one_at_work(run: RunDirectory) -> None:
     going(run, timedelta(seconds=STALE_AFTER + 60), rows_per_second=9.0, seconds_left=5.0)
     words = surveyfit("status", run.path, "--watch").out
-    assert words.startswith("state      no sign of life for 3 min")
+    assert words.startswith("state      no sign of life for 2 min")
     assert "continue   submit again" in words
     assert "time left" not in words
+
+
+def test_a_run_whose_task_takes_long_is_alive_as_its_lock_shows(run: RunDirectory) -> None:
+    """Nothing ends for half an hour, but the lock's heart beats."""
+    going(run, timedelta(minutes=30), rows_per_second=9.0, seconds_left=5000.0)
+    run.lock_path.touch()
+    assert surveyfit("status", run.path).out.startswith("state      running, 40 min")
 
 
 def test_a_finished_run_has_the_rate_of_its_own_work(survey: Path, run: RunDirectory) -> None:
@@ -93,7 +100,7 @@ def test_what_was_done_before_is_not_in_the_rate_of_a_resumed_run(
 
 def test_files_are_counted_while_they_are_opened(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path / "run")
-    directory.prepare(Config(), overwrite=False)
+    directory.prepare(overwrite=False)
     record = Record(directory, Config(), Execution(), "")
     opened = (opened_file(i) for i in range(5))
     for _ in record.opening(opened, total=7):
