@@ -31,7 +31,9 @@ def test_a_worker_with_other_versions_is_refused(
     with DaskCluster(tmp_path) as cluster:
         cluster.add_worker(pretending(tmp_path, package, "0.0.1"))
         cluster.wait_for_workers(1)
-        answer = surveyfit("submit", *tiled.words, "-o", run, "--scheduler", cluster.file)
+        answer = surveyfit(
+            "submit", *tiled.words, "-o", run, "--scheduler", cluster.file, "--wait", 20
+        )
     assert answer.status == 2, answer.out
     assert f"{package} 0.0.1 instead of" in answer.err
     assert len(answer.err.splitlines()) == 1
