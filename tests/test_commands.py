@@ -17,7 +17,7 @@ from astropy.table import Table
 from command_line import PROGRAM, record, surveyfit
 
 from surveyfit import __version__
-from surveyfit.run import cluster
+from surveyfit.run import joining
 from surveyfit.schema import COLUMNS, FLAG_WORDS
 from surveyfit.sky.export import WRITERS
 
@@ -42,7 +42,7 @@ def test_simulate_then_submit_then_look(tmp_path: Path) -> None:
     status = surveyfit("status", run)
     assert status.status == 0
     assert "finished" in status.out
-    assert f"sources    {rows} " in status.out
+    assert f"sources    {rows}, " in status.out
     assert "\x1b" not in done.out + status.out, "control codes where there is no terminal"
 
 
@@ -264,7 +264,7 @@ def test_another_configuration_is_refused_by_its_difference(survey: Path, plain_
 def test_a_scheduler_that_does_not_answer_is_wrong_use(
     survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "CONNECT_TIMEOUT", "1s")
+    monkeypatch.setattr(joining, "CONNECT_TIMEOUT", "1s")
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))  # not listening: connections are refused
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"

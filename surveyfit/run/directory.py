@@ -35,7 +35,7 @@ def is_run(path: Path) -> bool:
     directory = RunDirectory(path)
     try:
         return directory.record().get("kind") == MARK
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except DamagedError:
         return directory.receipts.is_dir() and directory.catalog.is_dir()
