@@ -160,8 +160,6 @@ class Cluster:
         if isinstance(result, Outcome):
             self._shown.append(future)
             outcome: Outcome | None = result
-            for note in result.result.get("notes", []):
-                self._notify(f"{_where(piece)}: {note}")
         elif isinstance(error, KilledWorker):
             outcome = self._killed(piece, alone, error.allowed_failures + 1, worklist)
         elif isinstance(error, FutureCancelledError):

@@ -120,21 +120,21 @@ class Pace:
         seconds left; None where that is not known yet.
         """
         now = self._clock()
-        self._forget(now)
         span = self._span(now)
-        rows = sum(step.rows for step in self._steps)
+        # A copy, made at one go: Prometheus asks from a thread of its own.
+        steps = [step for step in tuple(self._steps) if step.when >= now - self._window]
+        rows = sum(step.rows for step in steps)
         return {
             "stages": {str(stage): asdict(progress) for stage, progress in self.stages.items()},
             "failures": self.failures,
             "rows_worked": self._rows,
             "rows_per_second": rows / span if span else 0.0,
-            "seconds_left": self._seconds_left(span),
+            "seconds_left": self._seconds_left(span, sum(step.seconds for step in steps)),
         }
 
-    def _seconds_left(self, span: float) -> float | None:
+    def _seconds_left(self, span: float, busy: float) -> float | None:
         """Work that is left over the work done in a second, by all workers together."""
         work = [progress.seconds_left for progress in self.stages.values()]
-        busy = sum(step.seconds for step in self._steps)
         known = [seconds for seconds in work if seconds is not None]
         if not busy or len(known) < len(work):
             return None

@@ -190,6 +190,8 @@ def _measure(
 ) -> None:
     for outcome in outcomes:
         ended = tally.add(outcome)
+        for note in outcome.result.get("notes", ()):
+            reporter.say(f"{outcome.piece.name} {outcome.piece.label}: {note}")
         if outcome.failure is not None:
             reporter.failed(outcome.failure)
             if execution.strict:

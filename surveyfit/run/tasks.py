@@ -21,6 +21,7 @@ from surveyfit.run.config import Config
 from surveyfit.run.directory import RunDirectory
 from surveyfit.run.gather import gather
 from surveyfit.run.measure import measure_batch
+from surveyfit.run.notes import noted
 from surveyfit.run.pieces import Failure, Outcome, Piece, Stage
 from surveyfit.run.plan import Tile
 from surveyfit.schema import COLUMNS, GOOD
@@ -201,7 +202,7 @@ def fit_tiles(piece: Piece, directory: RunDirectory, config: Config) -> Work:
         for tile in piece.tiles
         for group in _cutouts(piece.image, tile, directory)
     )
-    with opened(piece, config) as image:
+    with opened(piece, config) as image, noted() as notes:
         measured = [
             measure_batch(batch, piece.image, image, grid, config) for batch in gather(stored)
         ]
@@ -214,6 +215,7 @@ def fit_tiles(piece: Piece, directory: RunDirectory, config: Config) -> Work:
         "rows": len(flags),
         "good": int(np.count_nonzero((flags & GOOD) == 0)),
         "part": part.name,
+        "notes": notes,
     }
     return result, {part: digest}
 
