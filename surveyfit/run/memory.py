@@ -44,8 +44,8 @@ DOUBLE = 100 * MIB
 """More for fits in float64; seen: 728 MiB with two cutout sides, where float32 took 485."""
 
 DRIVER, DRIVER_IMAGE = 640 * MIB, 8 * 2**10
-"""The driver with the scheduler in it, and bytes more for each image; seen: 218 MiB at work, 265 MiB
-more while it writes catalog.fits, and 2 kB for an image that waits."""
+"""The driver with the scheduler in it, and bytes more for each image; seen: 218 MiB at work, 265
+MiB more while it writes catalog.fits, and 2 kB for an image that waits."""
 
 USUAL_WIDTH = 32768
 """Columns of an image that room is kept for before it has been opened."""
