@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from distributed.scheduler import KilledWorker
 
 from surveyfit.errors import StoppedError
 from surveyfit.run.config import Config, Execution
-from surveyfit.run.lanes import Lane, lanes
+from surveyfit.run.lanes import Lane, declared, lanes
 from surveyfit.run.pieces import Failure, Outcome, Piece, halves
 from surveyfit.run.suspects import Suspects, Verdict
 from surveyfit.run.tasks import execute
@@ -71,6 +71,7 @@ class Cluster:
         self._suspects = Suspects()
         self._pending: dict[str, Piece] = {}
         self._current_lanes: list[Lane] = []
+        self._resources: frozenset[str] = frozenset()
         self._trial: Piece | None = None
         self._looked = -math.inf
         client.subscribe_topic("all", self._on_event)
@@ -98,11 +99,11 @@ class Cluster:
         worklist.check()
         yield from self._fill(worklist)
         if not self._pending and self._suspects.waiting:
-            self._try_alone(self._suspects.waiting.popleft())
+            yield from self._try_alone(self._suspects.waiting.popleft(), worklist)
         finished = self._completed.next_batch(block=False)
         for future, result in finished:
             yield from self._taken_in(future, result, worklist)
-        if not finished and self._pending:
+        if not finished:
             time.sleep(POLL_EVERY)
             yield from self._check_limits(worklist)
 
@@ -124,8 +125,9 @@ class Cluster:
     def _lanes(self) -> list[Lane]:
         if time.monotonic() - self._looked > LOOK_EVERY:
             with suppress(OSError, KeyError):  # while the connection is lost, the last look holds
-                workers = self._client.scheduler_info(n_workers=-1)["workers"]
-                self._current_lanes = lanes(workers.values())
+                workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+                self._resources |= declared(workers)
+                self._current_lanes = lanes(workers, self._resources)
             self._looked = time.monotonic()
         return self._current_lanes
 
@@ -144,10 +146,20 @@ class Cluster:
         )
         self._completed.add(future)
 
-    def _try_alone(self, piece: Piece) -> None:
+    def _try_alone(self, piece: Piece, worklist: Worklist) -> Iterator[Outcome]:
+        """Submit a suspect; yield its outcome where it is half a batch that was fitted before."""
+        committed = worklist.resume(piece)
+        if committed is not None:
+            if worklist.done(committed):
+                yield committed
+            return
+        lane = next((lane for lane in self._lanes() if piece.stage in lane.stages), None)
+        if lane is None:  # the scheduler has not told of any worker yet
+            self._suspects.waiting.appendleft(piece)
+            return
         self._notify(f"{_where(piece)}: {piece.stage} is tried alone")
         self._trial = piece
-        self._submit(piece, next(lane for lane in self._lanes() if piece.stage in lane.stages))
+        self._submit(piece, lane)
 
     def _taken_in(self, future: Future, result: Any, worklist: Worklist) -> Iterator[Outcome]:
         """Yield the outcome of a future, where it is the last word on its piece."""
@@ -208,26 +220,26 @@ class Cluster:
             raise StoppedError(LOST)
         if self._client.status != "running":
             return
-        if all(lane.slots for lane in self._lanes()):
+        current = self._lanes()
+        unstaffed = [lane for lane in current if not lane.slots]
+        if current and not unstaffed:
             self._staffed = now
         elif now - self._staffed < self._execution.wait:
             self._alive = now
         else:
+            kind = "".join(f" with {name}=1" for lane in unstaffed[:1] for name in lane.resources)
             raise StoppedError(
-                f"no worker for {self._execution.wait:g} s (--wait);"
+                f"no worker{kind} for {self._execution.wait:g} s (--wait);"
                 f" {len(self._pending)} pieces were waiting for one"
             )
-        if now - self._alive > self._execution.hang:
+        if self._pending and now - self._alive > self._execution.hang:
             yield from self._give_up_on_stuck(worklist)
 
     def _give_up_on_stuck(self, worklist: Worklist) -> Iterator[Outcome]:
         """Restart the workers from which nothing comes; what they had is tried alone, once."""
-        stuck = {worker: keys for worker, keys in self._client.processing().items() if keys}
-        silent = {str(key) for keys in stuck.values() for key in keys}
         pending, self._pending = self._pending, {}
         alone, self._trial = self._trial is not None, None
-        self._client.cancel(list(self._completed.futures))
-        self._client.restart_workers(list(stuck), timeout=RESTART_TIMEOUT, raise_for_error=False)
+        silent = self._restart_silent(pending)
         self._alive = time.monotonic()
         what = f"no answer within {self._execution.hang:g} s (--hang), its worker was restarted"
         for key, piece in pending.items():
@@ -240,6 +252,23 @@ class Cluster:
                 outcome = _failed(piece, what, "look at its disk, or submit with a longer --hang")
                 if worklist.done(outcome):
                     yield outcome
+
+    def _restart_silent(self, pending: Collection[str]) -> set[str]:
+        """Restart the workers that have some of the tasks, and return which those are."""
+        stuck: dict[str, set[str]] = {}
+        try:
+            for worker, keys in self._client.processing().items():
+                if ours := {str(key) for key in keys} & set(pending):
+                    stuck[worker] = ours
+            self._client.cancel(list(self._completed.futures))
+            self._client.restart_workers(
+                list(stuck), timeout=RESTART_TIMEOUT, raise_for_error=False
+            )
+        except OSError as error:
+            raise StoppedError(LOST) from error
+        except ValueError:  # Dask cannot start a worker again that has no nanny
+            self._notify(f"workers without a nanny hang, restart them: {', '.join(stuck)}")
+        return set().union(*stuck.values())
 
     def close(self) -> None:
         """Listen no more; call it before the client is closed."""

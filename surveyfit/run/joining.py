@@ -14,7 +14,7 @@ from surveyfit.run.cluster import Cluster
 from surveyfit.run.config import Config, Execution
 from surveyfit.run.local_cluster import SETTINGS, local_cluster
 from surveyfit.run.performance import check_report, reported
-from surveyfit.run.versions import refuse_other_versions
+from surveyfit.run.versions import accept_any_versions, refuse_other_versions
 
 CONNECT_TIMEOUT = "10s"
 
@@ -46,6 +46,7 @@ def connect(
         else:
             client = stack.enter_context(_existing(execution))
             refuse_other_versions(client)
+            stack.callback(accept_any_versions, client)
         if report is not None:
             stack.enter_context(reported(report, client, notify))
         yield stack.enter_context(closing(Cluster(client, run, config, execution, notify)))

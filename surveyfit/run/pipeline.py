@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -41,10 +42,6 @@ class Executor(Protocol):
     def run(self, worklist: Worklist) -> Iterator[Outcome]:
         """Yield outcomes until the list is empty."""
         ...
-
-
-class _StrictError(Exception):
-    """The first failure of a --strict run."""
 
 
 class _WorkLeftError(Exception):
@@ -84,9 +81,10 @@ def submit(arguments: Sequence[str], output: Path, config: Config, execution: Ex
             if executor.dashboard:
                 reporter.say(f"Dashboard: {executor.dashboard}")
 
-            def work(pieces: Iterable[Piece]) -> Iterator[Outcome]:
+            def work(pieces: Iterable[Piece], strict: bool) -> Iterator[Outcome]:
                 """Do what no earlier submit has done, as long as the run is this one's."""
-                worklist = _worklist(pieces, directory, config, reporter.say, lock.check)
+                resume = partial(directory.resume, say=reporter.say)
+                worklist = Worklist(pieces, FollowUp(config), resume, lock.check, strict=strict)
                 yield from executor.run(worklist)
                 lock.check()
 
@@ -114,16 +112,6 @@ def _executor(
         yield cluster
 
 
-def _worklist(
-    pieces: Iterable[Piece],
-    directory: RunDirectory,
-    config: Config,
-    say: Callable[[str], None] = lambda line: None,
-    check: Callable[[], None] = lambda: None,
-) -> Worklist:
-    return Worklist(pieces, FollowUp(config), lambda piece: directory.resume(piece, say), check)
-
-
 def _is_complete(found: list[Found], directory: RunDirectory, config: Config) -> bool:
     """Whether an earlier run has committed every piece and written its catalogue."""
     if not directory.is_finished():
@@ -132,12 +120,13 @@ def _is_complete(found: list[Found], directory: RunDirectory, config: Config) ->
     def refuse(piece: Piece) -> Outcome:
         raise _WorkLeftError
 
-    loop = Loop(refuse)
+    def committed(pieces: Iterable[Piece]) -> Iterator[Outcome]:
+        resume = partial(directory.resume, say=lambda line: None)
+        return Loop(refuse).run(Worklist(pieces, FollowUp(config), resume))
+
     try:
-        outcomes = loop.run(_worklist(open_pieces(found, config), directory, config))
-        opened = sort_out(found, outcomes)
-        pieces = [noise_piece(image, config) for image in opened.images]
-        for _ in loop.run(_worklist(pieces, directory, config)):
+        opened = sort_out(found, committed(open_pieces(found, config)))
+        for _ in committed([noise_piece(image, config) for image in opened.images]):
             pass
     except _WorkLeftError:
         return False
@@ -150,7 +139,7 @@ def _fingerprint(opened: Opened) -> str:
 
 
 def _work(
-    work: Callable[[Iterable[Piece]], Iterator[Outcome]],
+    work: Callable[[Iterable[Piece], bool], Iterator[Outcome]],
     found: list[Found],
     directory: RunDirectory,
     config: Config,
@@ -158,25 +147,22 @@ def _work(
     record: Record,
     reporter: Reporter,
 ) -> int:
-    outcomes = work(open_pieces(found, config))
+    outcomes = work(open_pieces(found, config), False)
     opened = sort_out(found, record.opening(outcomes, len(found)))
     record.note(inputs=_fingerprint(opened), opened_seconds=record.elapsed)
     for other in opened.others:
         reporter.say(f"{other.name}: {other.kind}, not measured as sky ({other.note})")
     for failure in opened.failures:
         reporter.failed(failure)
+    check_limit(config, execution, max((i.shape[1] for i in opened.images), default=0))
     tally = Tally(opened.images, config)
-    state = "finished"
-    try:
-        if execution.strict and opened.failures:
-            raise _StrictError
-        outcomes = work([noise_piece(image, config) for image in opened.images])
-        _measure(outcomes, tally, execution, record, reporter)
-    except _StrictError:
-        state = "stopped"
+    if not (execution.strict and opened.failures):
+        pieces = [noise_piece(image, config) for image in opened.images]
+        _measure(work(pieces, execution.strict), tally, record, reporter)
     failures = opened.failures + tally.failures
+    state = "stopped" if execution.strict and failures else "finished"
     _finish(state, opened, tally, failures, directory, record, reporter)
-    if not any(t.measured for t in tally.images.values()):
+    if not tally.rows and not any(t.measured for t in tally.images.values()):
         return NOTHING_MEASURED
     return SOME_FAILED if failures else OK
 
@@ -184,18 +170,16 @@ def _work(
 def _measure(
     outcomes: Iterable[Outcome],
     tally: Tally,
-    execution: Execution,
     record: Record,
     reporter: Reporter,
 ) -> None:
     for outcome in outcomes:
         ended = tally.add(outcome)
-        for note in outcome.result.get("notes", ()):
-            reporter.say(f"{outcome.piece.name} {outcome.piece.label}: {note}")
+        if not outcome.resumed:
+            for note in outcome.result.get("notes", ()):
+                reporter.say(f"{outcome.piece.name} {outcome.piece.label}: {note}")
         if outcome.failure is not None:
             reporter.failed(outcome.failure)
-            if execution.strict:
-                raise _StrictError
         if ended is not None:
             reporter.image_ended(ended)
         reporter.update(tally)

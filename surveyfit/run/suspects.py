@@ -39,6 +39,7 @@ class Suspects:
         self.waiting: deque[Piece] = deque()
         self._beside_others: Counter[str] = Counter()
         self._alone: Counter[str] = Counter()
+        self._suspected: set[str] = set()
         self._deaths: deque[tuple[float, frozenset[str]]] = deque()
 
     def worker_died(self, keys: Collection[str]) -> None:
@@ -57,7 +58,8 @@ class Suspects:
             How many workers have died with it since the last time.
         """
         if alone:
-            if not self._died_elsewhere(piece):
+            self._suspected.add(piece.key)
+            if not self._died_without_suspect():
                 self._alone[piece.key] += deaths
             if self._alone[piece.key] >= DEATHS_OF_THE_GUILTY:
                 return Verdict.GUILTY
@@ -65,12 +67,18 @@ class Suspects:
             self._beside_others[piece.key] += deaths
             if self._beside_others[piece.key] < DEATHS_OF_A_SUSPECT:
                 return Verdict.AGAIN
-        self.waiting.append(piece)
+        self._suspected.add(piece.key)
+        # One suspect after the other: the next is tried when there is a verdict on this one.
+        if alone:
+            self.waiting.appendleft(piece)
+        else:
+            self.waiting.append(piece)
         return Verdict.SUSPECT
 
-    def _died_elsewhere(self, piece: Piece) -> bool:
-        """Whether a worker that did not have the piece has died lately."""
+    def _died_without_suspect(self) -> bool:
+        """Whether a worker has died lately that no suspect can be blamed for."""
         now = self._clock()
         while self._deaths and now - self._deaths[0][0] > CALM:
             self._deaths.popleft()
-        return any(piece.key not in keys for _, keys in self._deaths)
+        # A copy, since Dask's thread adds to it.
+        return any(self._suspected.isdisjoint(keys) for _, keys in tuple(self._deaths))

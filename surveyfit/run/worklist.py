@@ -23,6 +23,8 @@ class Worklist:
         The outcome of a piece that was committed by an earlier run, else None.
     check : callable
         Raises when no more work may be done; asked again and again.
+    strict : bool
+        Whether the first failure is the end: what is in hand is finished, nothing else begun.
     """
 
     def __init__(
@@ -31,7 +33,11 @@ class Worklist:
         follow_up: Callable[[Outcome], list[Piece]],
         resume: Callable[[Piece], Outcome | None],
         check: Callable[[], None] = lambda: None,
+        *,
+        strict: bool = False,
     ) -> None:
+        self._strict = strict
+        self._closed = False
         self.resume = resume
         self.check = check
         self._follow_up = follow_up
@@ -45,7 +51,8 @@ class Worklist:
 
     def put_back(self, piece: Piece) -> None:
         """Let a piece wait for its turn, behind the others of its stage."""
-        self._waiting[piece.stage].append(piece)
+        if not self._closed:
+            self._waiting[piece.stage].append(piece)
 
     def pop(self, stages: Collection[Stage] = STAGES) -> Piece | None:
         """Return the next piece of one of the stages; None if there is none."""
@@ -72,6 +79,10 @@ class Worklist:
             if self._tries[piece.key] < MOST_TRIES:
                 self.put_back(piece)
                 return False
+        if outcome.failure is not None and self._strict:
+            self._closed = True
+            for pieces in self._waiting.values():
+                pieces.clear()
         for next_piece in self._follow_up(outcome):
             self.put_back(next_piece)
         return True

@@ -13,7 +13,7 @@ import pytest
 from distributed import Client
 
 from surveyfit.run.config import Config, Execution
-from surveyfit.run.lanes import Lane, lanes
+from surveyfit.run.lanes import Lane, declared, lanes
 from surveyfit.run.local_cluster import worker_options
 from surveyfit.run.pieces import STAGES, Stage
 from surveyfit.run.pipeline import submit
@@ -42,13 +42,21 @@ def worker(**resources: float) -> dict[str, Any]:
     ],
 )
 def test_stages_go_where_resources_are(workers: list[dict[str, Any]], expected: list[Lane]) -> None:
-    assert lanes(workers) == expected
+    assert lanes(workers, declared(workers)) == expected
+
+
+def test_fits_wait_for_gpu_workers_that_are_gone() -> None:
+    resources = declared([worker(GPU=1), worker(CPU=1)])
+    fits, others = lanes([worker(CPU=1)], resources)
+    assert (fits.stages, fits.slots) == ((Stage.FIT,), 0)
+    assert (others.stages, others.slots) == (NOT_FITS, 1)
 
 
 @pytest.mark.parametrize(("gpus", "n_workers"), [(0, 2), (1, 1), (2, 2), (1, 3), (4, 6)])
 def test_each_stage_finds_a_worker_on_a_machine_with_gpus(gpus: int, n_workers: int) -> None:
     options = [worker_options(i, gpus, n_workers) for i in range(n_workers)]
-    found = lanes([{"nthreads": 1} | option for option in options])
+    workers = [{"nthreads": 1} | option for option in options]
+    found = lanes(workers, declared(workers))
     assert {stage for lane in found for stage in lane.stages} == set(STAGES)
     assert all(lane.slots > 0 for lane in found)
     if gpus:

@@ -66,6 +66,25 @@ def test_trials_among_other_deaths_prove_nothing() -> None:
     assert verdicts == [Verdict.SUSPECT, Verdict.GUILTY]
 
 
+def test_two_of_the_guilty_do_not_cover_for_each_other() -> None:
+    clock = Clock()
+    suspects = Suspects(clock)
+    guilty = PIECES[:2]
+    for piece in guilty:
+        for _ in range(DEATHS_OF_A_SUSPECT):
+            suspects.worker_died([piece.key])
+            suspects.judge(piece, alone=False, deaths=1)
+    convicted = []
+    for _ in range(4):
+        piece = suspects.waiting.popleft()
+        suspects.worker_died([piece.key])
+        clock.now += 1
+        if suspects.judge(piece, alone=True, deaths=1) is Verdict.GUILTY:
+            convicted.append(piece)
+    assert convicted == guilty
+    assert not suspects.waiting
+
+
 def test_the_halves_of_a_batch_hold_its_tiles_once() -> None:
     batch = fit_piece(IMAGE, tuple(tile for piece in PIECES for tile in piece.tiles)[:7], CONFIG)
     first, second = halves(batch, CONFIG)

@@ -101,6 +101,17 @@ def test_a_tile_that_cannot_be_cut_is_left_out_of_its_batch() -> None:
     assert batch.tiles[0].label != "y000000_x000000"
 
 
+def test_a_strict_list_begins_nothing_after_a_failure_and_takes_in_what_is_in_hand() -> None:
+    first, second, third = (noise_piece(image(i, (300, 300)), CONFIG) for i in range(3))
+    worklist = Worklist([first, second, third], FollowUp(CONFIG), lambda piece: None, strict=True)
+    in_hand = [worklist.pop(), worklist.pop()]
+    assert in_hand == [first, second]
+    assert worklist.done(failure(first))
+    assert worklist.done(Outcome(second))
+    assert not worklist
+    assert worklist.pop() is None
+
+
 def test_passing_failures_are_tried_again_a_few_times() -> None:
     tries: Counter[str] = Counter()
 
