@@ -26,7 +26,7 @@ TASKS_PER_SLOT = 3
 SHOWN_FUTURES = 1000
 """Finished tasks that are remembered, so that the dashboard's bars show what is done."""
 
-POLL_EVERY = 0.02
+POLL_EVERY = 0.05
 """Seconds between looks for finished tasks; what waits on the workers hides it."""
 
 LOOK_EVERY = 1.0
