@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -22,9 +22,6 @@ from surveyfit.run.worklist import Worklist
 
 TASKS_PER_SLOT = 3
 """Tasks in flight for each that can run: enough to hide the way, few enough to stay bounded."""
-
-SHOWN_FUTURES = 1000
-"""Finished tasks that are remembered, so that the dashboard's bars show what is done."""
 
 POLL_EVERY = 0.05
 """Seconds between looks for finished tasks; what waits on the workers hides it."""
@@ -66,7 +63,6 @@ class Cluster:
         self._execution = execution
         self._notify = notify
         self.dashboard = client.dashboard_link
-        self._shown: deque[Future] = deque(maxlen=SHOWN_FUTURES)
         self._attempts: Counter[str] = Counter()
         self._suspects = Suspects()
         self._pending: dict[str, Piece] = {}
@@ -163,6 +159,8 @@ class Cluster:
 
     def _taken_in(self, future: Future, result: Any, worklist: Worklist) -> Iterator[Outcome]:
         """Yield the outcome of a future, where it is the last word on its piece."""
+        # While somebody holds on to its result, Dask does a task again that a dead worker has done.
+        future.release()
         piece = self._pending.pop(str(future.key), None)
         if piece is None:
             return
@@ -170,7 +168,6 @@ class Cluster:
         self._alive = time.monotonic()
         error = result[1] if isinstance(result, tuple) else result
         if isinstance(result, Outcome):
-            self._shown.append(future)
             outcome: Outcome | None = result
         elif isinstance(error, KilledWorker):
             outcome = self._killed(piece, alone, error.allowed_failures + 1, worklist)
