@@ -3,8 +3,9 @@
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,7 +15,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 """Errors of a full disk and of a quota that is used up."""
 
 TEMPORARY = ".tmp"
-"""How the names end of files that are being written."""
+"""How the names end of files and folders that are being written."""
 
 
 def check_writable(folder: Path) -> None:
@@ -59,7 +60,7 @@ def replacing(path: Path) -> Iterator[Path]:
     DiskFullError
         If there is no room.
     """
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}{TEMPORARY}")
+    temporary = path.with_name(_temporary_name(path))
     try:
         with noticing_full_disk(path):
             yield temporary
@@ -69,6 +70,56 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         raise
     _fsync(path.parent)
+
+
+@contextmanager
+def replacing_folder(path: Path, scratch: Path) -> Iterator[Path]:
+    """Give a hidden temporary folder that becomes `path` when the block ends well.
+
+    Of two that replace a folder at the same time, each puts a whole one in its place: what they
+    have written is never mixed. The caller sees to it that the files are on the disk (`settle`).
+
+    Parameters
+    ----------
+    path : Path
+        The folder to make or replace; the one in which it lies must exist.
+    scratch : Path
+        A folder of the same file system, in which the temporary one is made.
+
+    Raises
+    ------
+    DiskFullError
+        If there is no room.
+    """
+    temporary = scratch / _temporary_name(path)
+    try:
+        with noticing_full_disk(path):
+            temporary.mkdir()
+            yield temporary
+            _put_in_place(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _fsync(path.parent)
+
+
+def _put_in_place(new: Path, path: Path) -> None:
+    """Rename a folder, with that of the same name out of the way; others may do the same."""
+    while True:
+        try:
+            new.rename(path)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        old = new.with_name(_temporary_name(path))
+        with suppress(FileNotFoundError):  # the other one is just about to replace it
+            path.rename(old)
+            shutil.rmtree(old)
+
+
+def _temporary_name(path: Path) -> str:
+    return f".{path.name}.{uuid4().hex}{TEMPORARY}"
 
 
 @contextmanager
@@ -94,11 +145,23 @@ def _is_no_room(error: BaseException | None) -> bool:
 def remove_temporary(folder: Path) -> None:
     """Delete what writers that were killed have left in a folder."""
     for path in folder.glob(f".*{TEMPORARY}"):
-        path.unlink(missing_ok=True)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, if there is one; also on the disk it is gone when this returns."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return
+    _fsync(path.parent)
 
 
 def settle(folder: Path) -> dict[Path, str]:
-    """Wait until a folder and all in it is on the disk, and return the SHA-256 of every file.
+    """Wait until all that is in a folder is on the disk, and return the SHA-256 of every file.
 
     Needed where a library has written the files: without it a machine that loses its power may
     keep what was written after them, and not them.
@@ -108,7 +171,6 @@ def settle(folder: Path) -> dict[Path, str]:
         for path in (Path(root, name) for name in sorted(names)):
             digests[path] = settle_file(path)
         _fsync(Path(root))
-    _fsync(folder.parent)
     return digests
 
 

@@ -15,7 +15,14 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from surveyfit.sky.atomic import file_digest, noticing_full_disk, replacing, settle, settle_file
+from surveyfit.sky.atomic import (
+    file_digest,
+    noticing_full_disk,
+    replacing,
+    replacing_folder,
+    settle,
+    settle_file,
+)
 from surveyfit.sky.background import NoiseGrid
 from surveyfit.sky.cutouts import SIDES
 from surveyfit.sky.sources import SOURCE_FIELDS, CutoutGroup, Sources
@@ -67,6 +74,9 @@ class RunStores:
 def write_cutouts(store: Path, image: str, tile: str, groups: list[CutoutGroup]) -> dict[Path, str]:
     """Write all cutouts of a tile, replacing what an earlier attempt left.
 
+    They are written elsewhere and put in their place whole, since a task that Dask repeats may run
+    twice at the same time.
+
     Returns
     -------
     dict of Path to str
@@ -77,15 +87,20 @@ def write_cutouts(store: Path, image: str, tile: str, groups: list[CutoutGroup])
     DiskFullError
         If there is no room.
     """
-    with noticing_full_disk(store):
-        node = zarr.open_group(store, path=f"{image}/{tile}", mode="w")
+    place = store / image / tile
+    with noticing_full_disk(place):
+        place.parent.mkdir(exist_ok=True)
+    # Beside the store, in which zarr would take an unfinished tile for one of the image's.
+    with replacing_folder(place, scratch=store.parent) as temporary:
+        node = zarr.open_group(temporary, mode="w")
         for group in groups:
             side = node.create_group(str(group.side), attributes={"fields": list(SOURCE_FIELDS)})
             _write(side, "pixels", group.pixels)
             if group.noise is not None:
                 _write(side, "noise", group.noise)
             _write(side, "sources", group.sources.to_array())
-        return settle(store / image / tile)
+        digests = settle(temporary)
+    return {place / path.relative_to(temporary): digest for path, digest in digests.items()}
 
 
 def make_place(store: Path, image: str) -> dict[Path, str]:
