@@ -38,8 +38,20 @@ def export(table: Table, path: Path) -> None:
     InputError
         Another extension, a folder in the place of the file, or no folder that can be written.
     """
-    write = WRITERS.get(path.suffix.lower())
-    if write is None:
+    check_target(path)
+    with replacing(path) as temporary:
+        WRITERS[path.suffix.lower()](table, temporary)
+
+
+def check_target(path: Path) -> None:
+    """Refuse a file that `export` could not write, before its rows are read.
+
+    Raises
+    ------
+    InputError
+        As `export` does.
+    """
+    if path.suffix.lower() not in WRITERS:
         known = " ".join(WRITERS)
         raise InputError(f"{path}: unknown table format '{path.suffix}'", f"use one of {known}")
     if os.path.isdir(path):
@@ -47,8 +59,6 @@ def export(table: Table, path: Path) -> None:
     if not os.path.isdir(path.parent):
         raise InputError(f"{path.parent} is not a folder", "make it, or write somewhere else")
     check_writable(path.parent)
-    with replacing(path) as temporary:
-        write(table, temporary)
 
 
 def _write_fits(table: Table, path: Path) -> None:

@@ -5,7 +5,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow.parquet as pq
 from astropy.io import fits
 from astropy.table import Table
 
@@ -14,7 +13,7 @@ from surveyfit.sky.arrow_table import to_numpy
 from surveyfit.sky.atomic import replacing
 from surveyfit.sky.described import described
 from surveyfit.sky.export import fits_table
-from surveyfit.sky.parts import count_rows, read_parts
+from surveyfit.sky.parts import count_rows, read_columns, read_parts
 
 ROWS_AT_ONCE = 20_000
 """Rows that are held at a time; on their way into a file they take 7 kB each."""
@@ -55,7 +54,7 @@ def _common(parts: Sequence[Path]) -> _Common:
     widths = dict.fromkeys(TEXTS, 1)
     units: set[str] = set()
     for part in parts:
-        texts = pq.read_table(part, columns=list(TEXTS))
+        texts = read_columns(part, TEXTS)
         units.update(texts["flux_unit"].unique().to_pylist())
         for name in TEXTS:
             words = texts[name].unique().to_pylist()

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -83,14 +84,8 @@ def read_parts(paths: Iterable[Path]) -> pa.Table:
 
 
 def _read_part(path: Path, types: pa.Schema) -> pa.Table:
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as part:
-            table = part.read()
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(
-            f"{path} is missing or damaged ({' '.join(str(error).split())})",
-            "remove it with 'surveyfit verify --repair', then submit again",
-        ) from error
+    with _opened(path) as part:
+        table = part.read()
     if not table.schema.equals(types):
         raise InputError(
             f"{path} has other columns than this version of surveyfit writes",
@@ -99,9 +94,29 @@ def _read_part(path: Path, types: pa.Schema) -> pa.Table:
     return table.cast(types)
 
 
+def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
+    """Read some columns of a part; raises as `read_parts` does of a missing or damaged one."""
+    with _opened(path) as part:
+        return part.read(columns=list(names))
+
+
 def count_rows(path: Path) -> int:
-    """Return the number of rows of a part."""
-    return int(pq.read_metadata(path).num_rows)
+    """Return the number of rows of a part; raises as `read_columns` does."""
+    with _opened(path) as part:
+        return int(part.metadata.num_rows)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a part, every page of which is checked when it is read."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as part:
+            yield part
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(
+            f"{path} is missing or damaged ({' '.join(str(error).split())})",
+            "remove it with 'surveyfit verify --repair', then submit again",
+        ) from error
 
 
 def repeated_ids(paths: Sequence[Path]) -> Iterator[tuple[Path, int]]:
@@ -125,8 +140,7 @@ def _repeated_in_round(paths: Sequence[Path], number: int, rounds: int) -> NDArr
 
 
 def _ids(path: Path) -> NDArray[np.int64]:
-    with pq.ParquetFile(path, page_checksum_verification=True) as part:
-        return part.read(columns=["source_id"])["source_id"].to_numpy()
+    return read_columns(path, ["source_id"])["source_id"].to_numpy()
 
 
 def to_table(arrow: pa.Table) -> Table:
