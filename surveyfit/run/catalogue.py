@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,26 @@ from typing import Any
 from astropy.table import Table
 
 from surveyfit.errors import InputError
-from surveyfit.run.directory import Receipt, RunDirectory
+from surveyfit.run.directory import Receipt, RunDirectory, contents_of
 from surveyfit.run.pieces import Stage
-from surveyfit.sky.export import export
+from surveyfit.sky.export import check_target, export
 from surveyfit.sky.find import printable
 from surveyfit.sky.fits_catalogue import write_fits_catalogue
 from surveyfit.sky.image import Image
 from surveyfit.sky.image_table import write_images
-from surveyfit.sky.parts import read_parts, to_table
+from surveyfit.sky.parts import count_rows, read_parts, to_table
 
 MOST_FITS_ROWS = 2_000_000
 """Above this, 2 GB, the merged FITS table is left to ``surveyfit catalog``."""
+
+
+@dataclass
+class _Sums:
+    """Of the pieces of an image: tiles fitted, rows, working time."""
+
+    tiles: int = 0
+    rows: int = 0
+    seconds: float = 0.0
 
 
 def write_catalogue(directory: RunDirectory, images: Collection[Image]) -> tuple[int, str]:
@@ -30,7 +40,7 @@ def write_catalogue(directory: RunDirectory, images: Collection[Image]) -> tuple
     directory : RunDirectory
     images : collection of Image
         The images of this submit; what an earlier one measured of other contents of the same
-        files is removed.
+        files, or of the same contents under another name, is removed.
 
     Returns
     -------
@@ -38,18 +48,29 @@ def write_catalogue(directory: RunDirectory, images: Collection[Image]) -> tuple
     where : str
         A line that tells the user where the catalogue is.
     """
-    _remove_superseded(directory, images)
-    _remove_strays(directory)
-    fitted = list(_fitted(directory))
-    write_images(directory.images, _image_rows(directory, fitted))
-    rows = sum(receipt["result"]["rows"] for receipt in fitted)
+    current = _Current(directory, images)
+    sums: defaultdict[str, _Sums] = defaultdict(_Sums)
+    for receipt in current.receipts(Stage.CUT):
+        sums[receipt["image"]].seconds += receipt["seconds"]
+    parts = []
+    for receipt in whole_batches(current.receipts(Stage.FIT)):
+        parts.append(directory.catalog / receipt["result"]["part"])
+        of_image = sums[receipt["image"]]
+        of_image.seconds += receipt["seconds"]
+        of_image.tiles += len(receipt["tiles"])
+        of_image.rows += receipt["result"]["rows"]
+    image_rows = [_image_row(r, sums[r["image"]]) for r in current.receipts(Stage.NOISE)]
+    current.remove_superseded_data()
+    _remove_strays(directory, parts)
+    write_images(directory.images, image_rows)
+    rows = sum(of_image.rows for of_image in sums.values())
     if rows > MOST_FITS_ROWS:
         directory.catalog_fits.unlink(missing_ok=True)  # of an earlier submit, of fewer images
         return rows, (
             f"{directory.catalog} (too many rows for a FITS file by default; "
             f"'surveyfit catalog {directory.path} -t catalog.fits' writes one)"
         )
-    write_fits_catalogue(committed_parts(directory), directory.catalog_fits)
+    write_fits_catalogue(parts, directory.catalog_fits)
     return rows, f"{directory.catalog_fits} and {directory.catalog}"
 
 
@@ -60,17 +81,15 @@ def read_catalogue(directory: RunDirectory) -> Table:
 
 def committed_parts(directory: RunDirectory) -> list[Path]:
     """Return the parts that receipts vouch for; others are ignored."""
-    return [directory.catalog / receipt["result"]["part"] for receipt in _fitted(directory)]
-
-
-def _fitted(directory: RunDirectory) -> Iterator[Receipt]:
-    return whole_batches(directory.read_receipts(Stage.FIT))
+    fitted = whole_batches(receipt for _, receipt in directory.read_receipts(Stage.FIT))
+    return [directory.catalog / receipt["result"]["part"] for receipt in fitted]
 
 
 def whole_batches(receipts: Iterable[Receipt]) -> Iterator[Receipt]:
-    """Yield the receipts of fitted batches, without those whose tiles a larger one holds too.
+    """Yield the receipts of fitted batches, without those that share a tile with a larger one.
 
-    A batch is fitted without a tile that could not be cut, and whole at a later submit.
+    Such are left where a worker that was thought dead has fitted a batch whose halves were fitted
+    elsewhere, or where a submit was killed.
 
     Parameters
     ----------
@@ -78,49 +97,60 @@ def whole_batches(receipts: Iterable[Receipt]) -> Iterator[Receipt]:
         Of fits, those of an image one after the other.
     """
     for _, of_image in groupby(receipts, key=lambda receipt: receipt["image"]):
-        batches = [(receipt, set(receipt["tiles"])) for receipt in of_image]
-        for receipt, tiles in batches:
-            if not any(tiles < others for _, others in batches):
+        taken: set[str] = set()
+        whole = []
+        for receipt in sorted(of_image, key=lambda receipt: -len(receipt["tiles"])):
+            if taken.isdisjoint(receipt["tiles"]):
+                taken.update(receipt["tiles"])
+                whole.append(receipt)
+        yield from sorted(whole, key=lambda receipt: receipt["tiles"])
+
+
+class _Current:
+    """Tells the receipts that hold from those that the images of this submit supersede.
+
+    Superseded is what was measured of other contents of the same file, with other companions, or
+    of the same contents in a file of another name.
+    """
+
+    def __init__(self, directory: RunDirectory, images: Collection[Image]) -> None:
+        self._directory = directory
+        self._companions = {image.key: image.companions_digest for image in images}
+        self._paths = {image.path for image in images}
+        self._contents = {str(contents_of(image)) for image in images}
+        self._gone: set[str] = set()
+
+    def receipts(self, stage: Stage) -> Iterator[Receipt]:
+        """Yield the receipts of a stage that hold, by image and tile; the others are deleted."""
+        for path, receipt in self._directory.read_receipts(stage):
+            if self._is_superseded(receipt):
+                path.unlink(missing_ok=True)
+                self._gone.add(receipt["image"])
+            else:
                 yield receipt
 
+    def _is_superseded(self, receipt: Receipt) -> bool:
+        same = receipt["path"] in self._paths or str(receipt["contents"]) in self._contents
+        return same and self._companions.get(receipt["image"]) != receipt["companions"]
 
-def _remove_superseded(directory: RunDirectory, images: Collection[Image]) -> None:
-    """Forget what was measured of files whose contents, or companions, have changed since."""
-    current = {image.key: image.companions_digest for image in images}
-    paths = {image.path for image in images}
-    gone = set()
-    for stage in (Stage.NOISE, Stage.CUT, Stage.FIT):
-        for path in directory.receipt_paths(stage):
-            receipt = directory.read_receipt(path)
-            image, companions = receipt["image"], receipt["companions"]
-            if receipt["path"] in paths and current.get(image) != companions:
-                path.unlink()
-                gone.add(image)
-    for image in gone - current.keys():
-        directory.stores.remove(image)
-    whole = {receipt["result"]["part"] for receipt in _fitted(directory)}
+    def remove_superseded_data(self) -> None:
+        """Delete what is stored of images for which no receipt vouches any more."""
+        for image in self._gone - self._companions.keys():
+            self._directory.stores.remove(image)
+
+
+def _remove_strays(directory: RunDirectory, parts: Collection[Path]) -> None:
+    """Delete all parts but these, with their receipts: remains, or a smaller batch of the same."""
+    committed = {path.stem for path in parts}
     for path in directory.receipt_paths(Stage.FIT):
-        if directory.read_receipt(path)["result"]["part"] not in whole:
-            path.unlink()
-
-
-def _remove_strays(directory: RunDirectory) -> None:
-    """Delete parts without a receipt: of a task that died, or of a file that has changed."""
-    committed = set(committed_parts(directory))
+        if directory.part_of(path).stem not in committed:
+            path.unlink(missing_ok=True)
     for path in directory.catalog.glob("*.parquet"):
-        if path not in committed:
-            path.unlink()
+        if path.stem not in committed:
+            path.unlink(missing_ok=True)
 
 
-def _image_rows(directory: RunDirectory, fitted: list[Receipt]) -> list[dict[str, Any]]:
-    tiles: defaultdict[str, list[Receipt]] = defaultdict(list)
-    for stage_receipts in (fitted, directory.read_receipts(Stage.CUT)):
-        for receipt in stage_receipts:
-            tiles[receipt["image"]].append(receipt)
-    return [_image_row(r, tiles[r["image"]]) for r in directory.read_receipts(Stage.NOISE)]
-
-
-def _image_row(measured: Receipt, tiles: list[Receipt]) -> dict[str, Any]:
+def _image_row(measured: Receipt, sums: _Sums) -> dict[str, Any]:
     result = measured["result"]
     image, facts = result["image"], result["facts"]
     beam = facts["beam"] or {}
@@ -138,9 +168,9 @@ def _image_row(measured: Receipt, tiles: list[Receipt]) -> dict[str, Any]:
         **{name: facts[name] for name in ("unit", "epoch_mjd", "filter", "frequency")},
         **{name: facts[name] for name in ("exposure", "gain")},
         "noise": result["noise"],
-        "n_tiles": sum(len(r["tiles"]) for r in tiles if r["stage"] == Stage.FIT),
-        "n_sources": sum(r["result"].get("rows", 0) for r in tiles),
-        "seconds": sum(r["seconds"] for r in (measured, *tiles)),
+        "n_tiles": sums.tiles,
+        "n_sources": sums.rows,
+        "seconds": measured["seconds"] + sums.seconds,
     }
 
 
@@ -153,8 +183,12 @@ def export_catalogue(run: Path, target: Path) -> int:
         For a folder that is no run, a run without any part, or an unknown extension.
     """
     directory = RunDirectory.open(run)
-    if not committed_parts(directory):
+    check_target(target)
+    parts = committed_parts(directory)
+    if not parts:
         raise InputError(f"{run}: no catalogue yet", "wait, or submit again")
-    table = read_catalogue(directory)
-    export(table, target)
-    return len(table)
+    if target.suffix.lower() == ".fits":
+        write_fits_catalogue(parts, target)
+    else:
+        export(to_table(read_parts(parts)), target)
+    return sum(map(count_rows, parts))

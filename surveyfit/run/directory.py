@@ -4,15 +4,15 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from surveyfit.errors import InputError
 from surveyfit.run.config import Config
-from surveyfit.run.pieces import STAGES, Failure, Outcome, Piece, Stage
-from surveyfit.run.plan import Tile
+from surveyfit.run.pieces import STAGES, Failure, Outcome, Piece, Stage, halves, overlapping
 from surveyfit.run.sealed import MEND, DamagedError, read_sealed, write_json, write_sealed
-from surveyfit.sky.atomic import file_digest, noticing_full_disk, remove_temporary
+from surveyfit.sky.atomic import file_digest, noticing_full_disk, remove, remove_temporary
 from surveyfit.sky.find import file_state
 from surveyfit.sky.image import Image
 from surveyfit.sky.store import RunStores
@@ -26,8 +26,9 @@ LOCK = "lock"
 
 
 Receipt = dict[str, Any]
-"""stage, key, configuration, name, path, image, companions, tiles, seconds, process, the stage's
-result, and files: the SHA-256 of every file that the piece has written, by path below the run."""
+"""stage, key, configuration, name, path, image, contents, companions, tiles, seconds, process, the
+stage's result, and files: the SHA-256 of every file that the piece has written, by path below the
+run."""
 
 
 def is_run(path: Path) -> bool:
@@ -150,6 +151,15 @@ class RunDirectory:
         """Return where the catalogue part of a tile lies."""
         return self.catalog / f"{piece.path_stem}.parquet"
 
+    def part_of(self, receipt: Path) -> Path:
+        """Return the part that the receipt of a fit vouches for."""
+        stem = receipt.stem.removeprefix(f"{Stage.FIT}-")
+        return self.catalog / f"{stem}.parquet"
+
+    def receipt_of(self, part: Path) -> Path:
+        """Return the receipt that vouches for a part; the inverse of `part_of`."""
+        return self.receipts / f"{Stage.FIT}-{part.stem}.json"
+
     def receipt_path(self, piece: Piece) -> Path:
         """Return where the receipt of a piece lies."""
         return self.receipts / f"{piece.stage}-{piece.path_stem}.json"
@@ -174,6 +184,7 @@ class RunDirectory:
                 "name": piece.name,
                 "path": piece.path,
                 "image": piece.image.key if piece.image is not None else "",
+                "contents": contents_of(piece.image) if piece.image is not None else [],
                 "companions": piece.image.companions_digest if piece.image is not None else "",
                 "tiles": [tile.label for tile in piece.tiles],
                 "seconds": outcome.seconds,
@@ -185,17 +196,46 @@ class RunDirectory:
 
     def withdraw_receipt(self, piece: Piece) -> None:
         """Vouch no more for what is about to be written again."""
-        self.receipt_path(piece).unlink(missing_ok=True)
+        remove(self.receipt_path(piece))
 
-    def resume(self, piece: Piece, say: Callable[[str], None]) -> Outcome | None:
-        """Return the outcome of a piece that was committed earlier, or None.
+    def withdraw_overlapping(self, piece: Piece, config: Config) -> None:
+        """Vouch no more for other batches with tiles of this one, which has been fitted anew."""
+        own, tiles = self.receipt_path(piece), {tile.label for tile in piece.tiles}
+        for path in map(self.receipt_path, overlapping(piece, config)):
+            if path == own or not path.exists():
+                continue
+            try:
+                shared = not tiles.isdisjoint(self.read_receipt(path)["tiles"])
+            except DamagedError:
+                shared = True  # it vouches for nothing
+            if shared:
+                remove(path)
+
+    def resume(self, piece: Piece, config: Config, say: Callable[[str], None]) -> Outcome | None:
+        """Return the outcome of a piece that was committed earlier, whole or in halves, or None.
 
         Parameters
         ----------
         piece : Piece
+        config : Config
         say : callable
             Told about a receipt that is damaged, whose piece is done again.
         """
+        receipt = self._valid_receipt(piece, say)
+        if receipt is not None:
+            return Outcome(piece, receipt["result"], receipt["seconds"], resumed=True)
+        if piece.stage is not Stage.FIT or len(piece.tiles) == 1:
+            return None
+        outcomes = []
+        for half in halves(piece, config):
+            outcome = self.resume(half, config, say)
+            if outcome is None:
+                return None
+            outcomes.append(outcome)
+        result = {name: sum(o.result[name] for o in outcomes) for name in ("rows", "good")}
+        return Outcome(piece, result, sum(o.seconds for o in outcomes), resumed=True)
+
+    def _valid_receipt(self, piece: Piece, say: Callable[[str], None]) -> Receipt | None:
         path = self.receipt_path(piece)
         try:
             receipt = self.read_receipt(path)
@@ -206,26 +246,43 @@ class RunDirectory:
             return None
         if receipt["key"] != piece.key or _have_changed(receipt["result"].get("companions", {})):
             return None
-        return Outcome(piece, receipt["result"], receipt["seconds"], resumed=True)
+        return receipt
 
-    def check_files(self, stage: Stage, image: Image, *tiles: Tile) -> None:
+    def check_files(self, piece: Piece) -> dict[str, Any]:
         """Read all files that a piece has written, before another one builds on them.
+
+        Returns
+        -------
+        dict
+            The result of the piece.
 
         Raises
         ------
         DamagedError
-            If one is missing or not as it was committed.
+            If one is missing, not as it was committed, or of another measurement than the piece.
+        OSError
+            If one cannot be read now.
         """
-        path = self.receipt_path(Piece(stage, "", image=image, tiles=tiles))
+        path = self.receipt_path(piece)
         try:
             receipt = self.read_receipt(path)
         except FileNotFoundError as error:
             raise DamagedError(f"{path} is missing", MEND) from error
+        if receipt["key"] != piece.key:
+            raise DamagedError(f"{path} is of another measurement", "submit again")
         for path, fault in self.faults(receipt["files"]):
             raise DamagedError(f"{path} is {fault}", MEND)
+        result: dict[str, Any] = receipt["result"]
+        return result
 
     def faults(self, digests: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
-        """Yield the files that are not as their digests say, each with what is wrong in words."""
+        """Yield the files that are not as their digests say, each with what is wrong in words.
+
+        Raises
+        ------
+        OSError
+            If one is there and cannot be read: that says nothing about what it holds.
+        """
         for name, digest in digests.items():
             path = self.path / name
             try:
@@ -233,8 +290,6 @@ class RunDirectory:
                     yield path, "damaged"
             except (FileNotFoundError, NotADirectoryError):
                 yield path, "missing"
-            except OSError as error:
-                yield path, f"unreadable ({error.strerror})"
 
     def receipt_paths(self, stage: str) -> list[Path]:
         """Return the files of a stage's receipts, by image and tile."""
@@ -252,9 +307,19 @@ class RunDirectory:
         """
         return read_sealed(path)
 
-    def read_receipts(self, stage: str) -> Iterator[Receipt]:
-        """Yield the committed receipts of a stage, by image and tile."""
-        return map(self.read_receipt, self.receipt_paths(stage))
+    def read_receipts(self, stage: str) -> Iterator[tuple[Path, Receipt]]:
+        """Yield the committed receipts of a stage and their files, by image and tile.
+
+        One that a living submit withdraws in the meantime is passed over.
+        """
+        for path in self.receipt_paths(stage):
+            with suppress(FileNotFoundError):
+                yield path, self.read_receipt(path)
+
+
+def contents_of(image: Image) -> list[Any]:
+    """Return what an image holds, wherever its file lies and whatever it is called."""
+    return [image.digest, image.hdu, list(image.plane)]
 
 
 def _have_changed(files: Mapping[str, list[int]]) -> bool:

@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from itertools import combinations
 from typing import Any
 
 from surveyfit.run.config import Config
-from surveyfit.run.plan import Tile, tiles
+from surveyfit.run.plan import Tile, batches, tiles
 from surveyfit.sky.find import Found, file_state
 from surveyfit.sky.image import Image
 
@@ -129,10 +131,13 @@ def noise_piece(image: Image, config: Config) -> Piece:
 
 def cut_pieces(image: Image, config: Config) -> list[Piece]:
     """Return the tasks that cut the tiles of an image."""
-    return [
-        Piece(Stage.CUT, _image_key(config, Stage.CUT, image, t.label), image=image, tiles=(t,))
-        for t in tiles(image.shape, config.tile, config.halo)
-    ]
+    return [cut_piece(image, t, config) for t in tiles(image.shape, config.tile, config.halo)]
+
+
+def cut_piece(image: Image, tile: Tile, config: Config) -> Piece:
+    """Return the task that cuts a tile of an image."""
+    key = _image_key(config, Stage.CUT, image, tile.label)
+    return Piece(Stage.CUT, key, image=image, tiles=(tile,))
 
 
 def fit_piece(image: Image, batch: tuple[Tile, ...], config: Config) -> Piece:
@@ -147,6 +152,20 @@ def halves(piece: Piece, config: Config) -> list[Piece]:
     middle = len(piece.tiles) // 2
     parts = piece.tiles[:middle], piece.tiles[middle:]
     return [fit_piece(piece.image, part, config) for part in parts]
+
+
+def overlapping(piece: Piece, config: Config) -> Iterator[Piece]:
+    """Yield the tasks of all batches that may have been fitted with tiles of this one.
+
+    A batch is fitted without the tiles that cannot be cut, or in halves: a tile may be in another
+    batch at another submit, but never outside of the one that was planned. The pieces have no
+    key; they tell where a receipt would lie.
+    """
+    assert piece.image is not None
+    planned = batches(tiles(piece.image.shape, config.tile, config.halo))
+    batch = next(b for b in planned if piece.tiles[0] in b)
+    for i, j in combinations(range(len(batch) + 1), 2):
+        yield Piece(Stage.FIT, "", image=piece.image, tiles=batch[i:j])
 
 
 def _image_key(config: Config, stage: Stage, image: Image, *parts: str) -> str:

@@ -83,7 +83,7 @@ def submit(arguments: Sequence[str], output: Path, config: Config, execution: Ex
 
             def work(pieces: Iterable[Piece], strict: bool) -> Iterator[Outcome]:
                 """Do what no earlier submit has done, as long as the run is this one's."""
-                resume = partial(directory.resume, say=reporter.say)
+                resume = partial(directory.resume, config=config, say=reporter.say)
                 worklist = Worklist(pieces, FollowUp(config), resume, lock.check, strict=strict)
                 yield from executor.run(worklist)
                 lock.check()
@@ -121,7 +121,7 @@ def _is_complete(found: list[Found], directory: RunDirectory, config: Config) ->
         raise _WorkLeftError
 
     def committed(pieces: Iterable[Piece]) -> Iterator[Outcome]:
-        resume = partial(directory.resume, say=lambda line: None)
+        resume = partial(directory.resume, config=config, say=lambda line: None)
         return Loop(refuse).run(Worklist(pieces, FollowUp(config), resume))
 
     try:

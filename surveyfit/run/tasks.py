@@ -22,8 +22,9 @@ from surveyfit.run.directory import RunDirectory
 from surveyfit.run.gather import gather
 from surveyfit.run.measure import measure_batch
 from surveyfit.run.notes import noted
-from surveyfit.run.pieces import Failure, Outcome, Piece, Stage
+from surveyfit.run.pieces import Failure, Outcome, Piece, Stage, cut_piece, noise_piece
 from surveyfit.run.plan import Tile
+from surveyfit.run.sealed import MEND, DamagedError
 from surveyfit.schema import COLUMNS, GOOD
 from surveyfit.sky.background import NoiseGrid, measure_grid
 from surveyfit.sky.box import Box
@@ -63,9 +64,15 @@ def execute(piece: Piece, run: str, config: Config) -> Outcome:
     directory = RunDirectory(Path(run))
     started = time.monotonic()
     try:
+        # Dask may have lost the answer of a worker that died after its work.
+        committed = directory.resume(piece, config, lambda line: None)
+        if committed is not None:
+            return replace(committed, resumed=False)
         directory.withdraw_receipt(piece)
         result, digests = _WORK[piece.stage](piece, directory, config)
         outcome = Outcome(piece, result, time.monotonic() - started)
+        if piece.stage is Stage.FIT:
+            directory.withdraw_overlapping(piece, config)
         directory.write_receipt(outcome, digests, config)
     except InputError as error:
         failure = _failure(piece, error.what, error.remedy)
@@ -163,7 +170,7 @@ def cut_tile(piece: Piece, directory: RunDirectory, config: Config) -> Work:
     """Find the sources of a tile and store their cutouts."""
     assert piece.image is not None
     (tile,) = piece.tiles
-    grid = _noise_grid(piece.image, directory)
+    grid = _noise_grid(piece.image, directory, config)
     plane = _plane(piece, tile.halo, grid, config)
     found = detect(
         plane.subtracted,
@@ -175,7 +182,7 @@ def cut_tile(piece: Piece, directory: RunDirectory, config: Config) -> Work:
     )
     groups = cut(plane, found, tile.core, config.filter_fwhm * FWHM_TO_SIGMA)
     digests = write_cutouts(directory.stores.cutouts, piece.image.key, tile.label, groups)
-    return {"cutouts": {group.side: len(group.pixels) for group in groups}}, digests
+    return {"cutouts": _counts(groups)}, digests
 
 
 def _plane(piece: Piece, box: Box, grid: NoiseGrid, config: Config) -> Plane:
@@ -196,11 +203,11 @@ def _plane(piece: Piece, box: Box, grid: NoiseGrid, config: Config) -> Plane:
 def fit_tiles(piece: Piece, directory: RunDirectory, config: Config) -> Work:
     """Fit the cutouts of some tiles and write their part of the catalogue."""
     assert piece.image is not None
-    grid = _noise_grid(piece.image, directory)
+    grid = _noise_grid(piece.image, directory, config)
     stored = (
         (tile.label, group)
         for tile in piece.tiles
-        for group in _cutouts(piece.image, tile, directory)
+        for group in _cutouts(piece.image, tile, directory, config)
     )
     with opened(piece, config) as image, noted() as notes:
         measured = [
@@ -220,14 +227,26 @@ def fit_tiles(piece: Piece, directory: RunDirectory, config: Config) -> Work:
     return result, {part: digest}
 
 
-def _noise_grid(image: Image, directory: RunDirectory) -> NoiseGrid:
-    directory.check_files(Stage.NOISE, image)
+def _noise_grid(image: Image, directory: RunDirectory, config: Config) -> NoiseGrid:
+    directory.check_files(noise_piece(image, config))
     return read_grid(directory.stores.noise, image.key)
 
 
-def _cutouts(image: Image, tile: Tile, directory: RunDirectory) -> list[CutoutGroup]:
-    directory.check_files(Stage.CUT, image, tile)
-    return read_cutouts(directory.stores.cutouts, image.key, tile.label)
+def _cutouts(
+    image: Image, tile: Tile, directory: RunDirectory, config: Config
+) -> list[CutoutGroup]:
+    committed = directory.check_files(cut_piece(image, tile, config))["cutouts"]
+    groups = read_cutouts(directory.stores.cutouts, image.key, tile.label)
+    if (held := _counts(groups)) != committed:
+        place = directory.stores.cutouts / image.key / tile.label
+        remedy = f"delete that folder, then {MEND}"
+        raise DamagedError(f"{place} holds {held} cutouts by side, not {committed}", remedy)
+    return groups
+
+
+def _counts(groups: list[CutoutGroup]) -> dict[str, int]:
+    """Return the number of cutouts by side, as a receipt has it."""
+    return {str(group.side): len(group.pixels) for group in groups}
 
 
 def _joined(measured: list[dict[str, Any]]) -> dict[str, Any]:

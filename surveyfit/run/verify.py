@@ -36,11 +36,14 @@ class Finding:
         What is wrong with it.
     receipt : Path or None
         What vouches for it; without it the next submit does the piece again.
+    read : bool
+        Whether it could be read, or was found missing; else nobody knows what it holds.
     """
 
     path: Path
     fault: str
     receipt: Path | None = None
+    read: bool = True
 
     def __str__(self) -> str:
         return f"{self.path}: {self.fault}"
@@ -83,7 +86,7 @@ def read_again(directory: RunDirectory, extent: Extent) -> Iterator[Finding]:
     catalogue no more than the column of the identifiers is held in memory.
     """
     record = _read(directory.record_path, directory)
-    if record is None:
+    if isinstance(record, Finding):
         yield Finding(directory.record_path, "damaged; submitting again writes it anew")
         record = {}
     yield from _files(record.get("files", {}), None, directory, extent)
@@ -97,23 +100,36 @@ def read_again(directory: RunDirectory, extent: Extent) -> Iterator[Finding]:
 
 
 def remove(directory: RunDirectory, findings: Iterable[Finding]) -> None:
-    """Delete what is damaged and what vouches for it, so that submitting again makes it anew."""
-    for finding in findings:
+    """Delete what is damaged and what vouches for it, so that submitting again makes it anew.
+
+    What could not be read is left, since it may be sound.
+    """
+    damaged = [finding for finding in findings if finding.read]
+    if not damaged:
+        return
+    for finding in damaged:
         if finding.receipt is not None:
             finding.receipt.unlink(missing_ok=True)
         if finding.path != directory.record_path:
             finding.path.unlink(missing_ok=True)
     record = _read(directory.record_path, directory)
-    if record is not None:
+    if isinstance(record, dict):
         directory.write_record(record | {"state": REPAIRED})
 
 
-def _read(path: Path, directory: RunDirectory) -> Receipt | None:
-    """Read a receipt or the record; None if it is damaged or gone."""
+def _read(path: Path, directory: RunDirectory) -> Receipt | Finding:
+    """Read a receipt or another sealed file, or return what is wrong with it."""
     try:
         return directory.read_receipt(path)
     except (DamagedError, FileNotFoundError):
-        return None
+        return Finding(path, "damaged", path)
+    except OSError as error:
+        return _unreadable(path, error)
+
+
+def _unreadable(path: Path, error: OSError) -> Finding:
+    words = f"cannot be read now ({error.strerror}); it is left as it is: verify again later"
+    return Finding(path, words, read=False)
 
 
 def _files(
@@ -122,13 +138,16 @@ def _files(
     """Read files and compare them with their digests."""
     for name, digest in digests.items():
         path = directory.path / name
-        faults = [Finding(path, fault, receipt) for _, fault in directory.faults({name: digest})]
+        try:
+            faults = [Finding(path, f, receipt) for _, f in directory.faults({name: digest})]
+        except OSError as error:
+            faults = [_unreadable(path, error)]
         yield from extent.add(path, faults)
 
 
 def _missing_receipts(directory: RunDirectory) -> Iterator[Finding]:
-    promised = _read(directory.receipt_list, directory) or {"receipts": []}
-    for name in promised["receipts"]:
+    promised = _read(directory.receipt_list, directory)
+    for name in promised["receipts"] if isinstance(promised, dict) else ():
         path = directory.receipts / name
         if not path.exists():
             yield Finding(path, "missing")
@@ -136,10 +155,13 @@ def _missing_receipts(directory: RunDirectory) -> Iterator[Finding]:
 
 def _stray_parts(directory: RunDirectory) -> Iterator[Finding]:
     """Find what others than surveyfit, which reads by the receipts, take for part of the table."""
-    known = {r["result"]["part"] for r in _intact(Stage.FIT, directory)}
-    for path in sorted(directory.catalog.glob("*.parquet")):
-        if path.name not in known:
-            yield Finding(path, "a part without an intact receipt")
+    unknown = {path.name for path in directory.catalog.glob("*.parquet")}
+    for path in directory.receipt_paths(Stage.FIT):
+        receipt = _read(path, directory)
+        if isinstance(receipt, dict) or not receipt.read:
+            unknown.discard(directory.part_of(path).name)
+    for name in sorted(unknown):
+        yield Finding(directory.catalog / name, "a part without an intact receipt")
 
 
 def _piece(
@@ -147,9 +169,10 @@ def _piece(
 ) -> Iterator[Finding]:
     """Check a receipt and everything that it vouches for."""
     receipt = _read(path, directory)
-    yield from extent.add(path, [] if receipt else [Finding(path, "damaged", path)])
-    if receipt is None:
+    if isinstance(receipt, Finding):
+        yield from extent.add(path, [receipt])
         return
+    extent.add(path, [])
     if receipt["configuration"] != record.get("configuration_key", receipt["configuration"]):
         yield Finding(path, "of another configuration than run.json", path)
     faults = list(_files(receipt["files"], path, directory, extent))
@@ -162,14 +185,15 @@ def _piece(
 
 def _repeated(directory: RunDirectory, extent: Extent) -> Iterator[Finding]:
     """Find sources that the catalogue lists more than once."""
-    receipts = whole_batches(_intact(Stage.FIT, directory))
+    receipts = whole_batches(_intact_fits(directory))
     parts = (directory.catalog / receipt["result"]["part"] for receipt in receipts)
     for path, n in repeated_ids([path for path in parts if path not in extent.faulty]):
-        yield Finding(path, f"{n} of its sources stand in the catalogue more than once")
+        words = f"{n} of its sources stand in the catalogue more than once"
+        yield Finding(path, words, directory.receipt_of(path))
 
 
-def _intact(stage: Stage, directory: RunDirectory) -> Iterator[Receipt]:
-    for path in directory.receipt_paths(stage):
+def _intact_fits(directory: RunDirectory) -> Iterator[Receipt]:
+    for path in directory.receipt_paths(Stage.FIT):
         receipt = _read(path, directory)
-        if receipt is not None:
+        if isinstance(receipt, dict):
             yield receipt

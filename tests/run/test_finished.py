@@ -1,12 +1,23 @@
 """A run opened from Python."""
 
+import json
+import shutil
 from pathlib import Path
+from typing import Any
 
+import command_line
 import numpy as np
 import pytest
+from astropy.table import Table
 
 import surveyfit
 from surveyfit.errors import InputError
+from surveyfit.run import directory, sealed
+from surveyfit.run.config import Config
+from surveyfit.run.directory import RunDirectory
+from surveyfit.run.pieces import Stage, cut_pieces, fit_piece
+from surveyfit.sky import atomic, fits_catalogue
+from surveyfit.sky.image import Image
 
 
 def test_a_run_opens_as_table_cutouts_and_record(plain_run: Path) -> None:
@@ -43,6 +54,68 @@ def test_the_fitted_model_lies_on_the_cutout(plain_run: Path) -> None:
     residual = (pixels - model)[np.isfinite(pixels)] / row["local_rms"]
     # Median of |Gaussian| is 0.674; a swap of x and y or a shift of a pixel gives many sigmas.
     assert np.median(np.abs(residual)) < 0.9
+
+
+def test_a_receipt_that_vanishes_meanwhile_is_passed_over(
+    plain_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A living submit withdraws a receipt just after its reader has listed it."""
+    run = shutil.copytree(plain_run, tmp_path / "run")
+    read, rows = sealed.read_sealed, len(surveyfit.open_run(run).catalog)
+    first = min((run / "receipts").glob("fit-batch-*"))
+    withdrawn = json.loads(first.read_text())["result"]["rows"]
+
+    def withdrawing(path: Path) -> dict[str, Any]:
+        if path == first:
+            path.unlink()
+        return read(path)
+
+    monkeypatch.setattr(directory, "read_sealed", withdrawing)
+    assert len(surveyfit.open_run(run).catalog) == rows - withdrawn
+
+
+def test_the_catalogue_as_fits_is_that_of_the_run_and_never_held_whole(
+    plain_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fits_catalogue, "ROWS_AT_ONCE", 1)
+    held, read = [], fits_catalogue.read_parts
+
+    def counted(paths: list[Path]) -> Any:
+        held.append(len(paths))
+        return read(paths)
+
+    monkeypatch.setattr(fits_catalogue, "read_parts", counted)
+    answer = command_line.surveyfit("catalog", plain_run, "-t", tmp_path / "out.fits")
+    assert answer.out.startswith(f"{len(Table.read(plain_run / 'catalog.fits'))} rows in ")
+    assert held == [1, 1], "a part after the other"
+    assert (tmp_path / "out.fits").read_bytes() == (plain_run / "catalog.fits").read_bytes()
+
+
+@pytest.mark.parametrize("ending", ["fits", "csv"])
+def test_a_part_that_is_missing_is_named_in_a_line(
+    plain_run: Path, tmp_path: Path, ending: str
+) -> None:
+    run = shutil.copytree(plain_run, tmp_path / "run")
+    part = min((run / "catalog.parquet").iterdir())
+    part.unlink()
+    answer = command_line.surveyfit("catalog", run, "-t", tmp_path / f"out.{ending}")
+    assert answer.status == 2
+    (line,) = answer.err.splitlines()
+    assert f"{part} is missing or damaged" in line
+    assert "verify --repair" in line
+
+
+def test_a_withdrawn_receipt_is_gone_from_the_disk_before_anything_is_written(
+    plain_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDirectory(shutil.copytree(plain_run, tmp_path / "run"))
+    receipt = run.receipt_paths(Stage.FIT)[0]
+    image = Image.from_dict(next(run.read_receipts(Stage.NOISE))[1]["result"]["image"])
+    (cut,) = cut_pieces(image, Config())
+    synced = []
+    monkeypatch.setattr(atomic, "_fsync", lambda path: synced.append((path, receipt.exists())))
+    run.withdraw_receipt(fit_piece(image, cut.tiles, Config()))
+    assert synced == [(run.receipts, False)]
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

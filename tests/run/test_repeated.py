@@ -18,7 +18,7 @@ def test_what_is_committed_is_not_done_again(plain_run: Path, tmp_path: Path) ->
     run = tmp_path / "run"
     shutil.copytree(plain_run, run)
     config = Config()
-    receipt = next(RunDirectory(run).read_receipts("measure-noise"))
+    _, receipt = next(RunDirectory(run).read_receipts("measure-noise"))
     image = Image.from_dict(receipt["result"]["image"])
     cuts = cut_pieces(image, config)
     tiles = tuple(tile for cut in cuts for tile in cut.tiles)

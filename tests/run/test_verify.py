@@ -1,7 +1,9 @@
 """Promise P9: whatever happens to a file of a run is reported, and mended by the next submit."""
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +13,13 @@ import pytest
 from command_line import surveyfit
 
 from surveyfit.errors import InputError
+from surveyfit.run import directory
 from surveyfit.run.config import Config, Execution
 from surveyfit.run.directory import RunDirectory
 from surveyfit.run.pipeline import submit
 from surveyfit.run.sealed import read_sealed, write_sealed
 from surveyfit.run.verify import Extent, read_again, remove
+from surveyfit.sky.atomic import file_digest
 from surveyfit.sky.parts import repeated_ids
 
 QUIET_LOOP = Execution(workers=0, quiet=True)
@@ -207,6 +211,80 @@ def test_a_receipt_of_another_configuration_is_found(run: Path) -> None:
     receipt = min((run / "receipts").glob("cut-tile-*"))
     write_sealed(receipt, read_sealed(receipt) | {"configuration": "other"})
     assert found_in(run) == {receipt}
+
+
+def test_what_cannot_be_read_is_reported_and_left(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network disk that does not answer says nothing about what is on it."""
+    before = digests(run)
+    kinds = ("cutouts.zarr/*/*/32/pixels/c.0.0.0", "catalog.parquet/*", "receipts/fit-batch-*")
+    # The last ones: the part that a silent receipt vouches for would not be looked at.
+    silent_files = {min(run.glob(kinds[0])), min(run.glob(kinds[1])), max(run.glob(kinds[2]))}
+    _let_fail(silent_files, errno.EIO, monkeypatch)
+    answer = surveyfit("verify", run, "--repair")
+    assert answer.status == 3
+    for path in silent_files:
+        assert f"{path}: cannot be read now (Input/output error); it is left" in answer.out
+    assert len(answer.out.splitlines()) == len(silent_files) + 1
+    monkeypatch.undo()
+    assert digests(run) == before
+    assert found_in(run) == set()
+    assert RunDirectory(run).record()["state"] == "finished"
+
+
+def _let_fail(paths: set[Path], error: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no file of these be read."""
+
+    def failing(read: Callable[[Path], object]) -> Callable[[Path], object]:
+        def fail(path: Path) -> object:
+            if path in paths:
+                raise OSError(error, os.strerror(error))
+            return read(path)
+
+        return fail
+
+    monkeypatch.setattr(directory, "file_digest", failing(directory.file_digest))
+    monkeypatch.setattr(directory, "read_sealed", failing(directory.read_sealed))
+
+
+def test_cutouts_that_cannot_be_read_for_a_moment_are_tried_again(
+    survey: Path, tiled_run: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for receipt in (run / "receipts").glob("fit-batch-*"):
+        receipt.unlink()
+    shard, read, asked = min(run.glob("cutouts.zarr/*/*/32/pixels/c.*")), file_digest, []
+
+    def failing_once(path: Path) -> str:
+        if path == shard:
+            asked.append(path)
+        if asked == [path]:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return read(path)
+
+    monkeypatch.setattr(directory, "file_digest", failing_once)
+    assert submit([str(survey)], run, TILES, QUIET_LOOP) == 0
+    assert len(asked) == 2
+    assert digests(run) == digests(tiled_run)
+
+
+def test_repeated_sources_are_mended(survey: Path, tiled_run: Path, run: Path) -> None:
+    """Both parts are made again, or one of them is gone: each source stands there once."""
+    receipt = min((run / "receipts").glob("fit-batch-*"))
+    part = RunDirectory(run).part_of(receipt)
+    again = part.with_name(f"other-{part.name}")
+    shutil.copy(part, again)
+    content = read_sealed(receipt)
+    content["files"] = {f"{again.parent.name}/{again.name}": file_digest(again)}
+    content |= {"image": "other", "result": content["result"] | {"part": again.name}}
+    write_sealed(RunDirectory(run).receipt_of(again), content)
+    answer = surveyfit("verify", run, "--repair")
+    assert answer.status == 3
+    assert answer.out.count("of its sources stand in the catalogue more than once") == 2
+    assert not receipt.exists()
+    assert submit([str(survey)], run, TILES, QUIET_LOOP) == 0
+    assert digests(run) == digests(tiled_run)
+    assert found_in(run) == set()
 
 
 def test_a_source_in_two_parts_is_found(tiled_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
