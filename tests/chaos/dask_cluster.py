@@ -53,6 +53,7 @@ class DaskCluster:
             return subprocess.Popen(
                 [sys.executable, "-m", "dask", what, *options, *common],
                 env={**os.environ, **environment},
+                cwd=self._place,  # not that of the checkout, beside which pip leaves its version
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
