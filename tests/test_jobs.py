@@ -201,7 +201,14 @@ def test_a_worker_on_another_host_gives_the_same_catalogue_over_tls(
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("given", ["nothing", "another certificate", "no encryption"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param("nothing", marks=pytest.mark.slow),
+        "another certificate",
+        pytest.param("no encryption", marks=pytest.mark.slow),
+    ],
+)
 def test_who_submits_without_the_right_certificate_is_refused(
     hosts: Hosts, encrypted: Path, certificates: Path, survey: Path, tmp_path: Path, given: str
 ) -> None:
@@ -224,7 +231,14 @@ def test_who_submits_without_the_right_certificate_is_refused(
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("given", ["nothing", "another certificate", "no encryption"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param("nothing", marks=pytest.mark.slow),
+        "another certificate",
+        pytest.param("no encryption", marks=pytest.mark.slow),
+    ],
+)
 def test_a_worker_without_the_right_certificate_is_refused(
     hosts: Hosts, encrypted: Path, certificates: Path, tmp_path: Path, given: str
 ) -> None:
@@ -274,6 +288,7 @@ def write_program(folder: Path, name: str, lines: str) -> str:
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_the_slurm_script_measures_and_cleans_up(
     survey: Path, plain_run: Path, tmp_path: Path
 ) -> None:

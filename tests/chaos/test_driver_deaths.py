@@ -44,7 +44,7 @@ def kill_at_random_moments(survey: Survey, run: Path, kills: int, chance: random
 
 
 @pytest.mark.parametrize(
-    "kills", [3, pytest.param(20, marks=[pytest.mark.chaos_long, pytest.mark.timeout(1800)])]
+    "kills", [1, pytest.param(20, marks=[pytest.mark.chaos_long, pytest.mark.timeout(1800)])]
 )
 def test_a_killed_driver_loses_nothing(
     request: pytest.FixtureRequest, tmp_path: Path, kills: int

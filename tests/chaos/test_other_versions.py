@@ -23,7 +23,9 @@ def pretending(place: Path, package: str, version: str) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(path)}
 
 
-@pytest.mark.parametrize("package", ["surveyfit", "jax"])
+@pytest.mark.parametrize(
+    "package", [pytest.param("surveyfit", marks=pytest.mark.chaos_long), "jax"]
+)
 def test_a_worker_with_other_versions_is_refused(
     tiled: Survey, tmp_path: Path, package: str
 ) -> None:

@@ -34,7 +34,14 @@ def press_ctrl_c(submission: Submission) -> None:
     os.killpg(submission.process.pid, signal.SIGINT)
 
 
-@pytest.mark.parametrize("stop", [terminate, terminate_twice, press_ctrl_c])
+@pytest.mark.parametrize(
+    "stop",
+    [
+        terminate,
+        pytest.param(terminate_twice, marks=pytest.mark.chaos_long),
+        pytest.param(press_ctrl_c, marks=pytest.mark.chaos_long),
+    ],
+)
 def test_a_stopped_run_leaves_nobody_and_is_continued(
     tiled: Survey, tmp_path: Path, stop: Callable[[Submission], None]
 ) -> None:

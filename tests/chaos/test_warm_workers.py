@@ -15,7 +15,7 @@ from tiled_survey import Survey
 from surveyfit.sky.simulate import simulate
 
 # On a busy machine everything takes ten times as long; nothing here is judged by that.
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.chaos_long, pytest.mark.timeout(900)]
 
 TILES = (128, 200, 1024)
 """Nine tiles an image of 300 pixels, four, and one."""

@@ -68,7 +68,13 @@ def share_of(run: Path, share: float) -> str:
 
 
 # The shares end the run at the lock, the record, in noise, cutouts, parts and the catalogue.
-@pytest.mark.parametrize("share", [0, 0.01, 0.02, 0.04, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9])
+@pytest.mark.parametrize(
+    "share",
+    [
+        *(0, 0.04, 0.35, 0.8),
+        *(pytest.param(s, marks=pytest.mark.slow) for s in (0.01, 0.02, 0.1, 0.2, 0.5, 0.65, 0.9)),
+    ],
+)
 def test_a_full_disk_stops_the_run_and_more_room_lets_it_finish(
     share: float, survey: Path, plain_run: Path, disk: Callable[[str], Path]
 ) -> None:

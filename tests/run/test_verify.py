@@ -117,7 +117,7 @@ def test_one_damaged_file_at_a_time_is_found_wherever_it_is(tiled_run: Path, run
     assert found_in(run) == set()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_all_of_many_damaged_files_are_found_and_mended(
     survey: Path, tiled_run: Path, run: Path, seed: int
 ) -> None:
