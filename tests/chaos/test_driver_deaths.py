@@ -44,14 +44,14 @@ def kill_at_random_moments(survey: Survey, run: Path, kills: int, chance: random
 
 
 @pytest.mark.parametrize(
-    "kills", [1, pytest.param(20, marks=[pytest.mark.chaos_long, pytest.mark.timeout(1800)])]
+    "kills", [2, pytest.param(20, marks=[pytest.mark.chaos_long, pytest.mark.timeout(1800)])]
 )
 def test_a_killed_driver_loses_nothing(
     request: pytest.FixtureRequest, tmp_path: Path, kills: int
 ) -> None:
-    survey: Survey = request.getfixturevalue("tiled" if kills == 3 else "large")
+    survey: Survey = request.getfixturevalue("tiled" if kills == 2 else "large")
     run = tmp_path / "run"
-    assert kill_at_random_moments(survey, run, kills, random.Random(kills)) > kills // 2
+    assert kill_at_random_moments(survey, run, kills, random.Random(kills)) >= kills // 2
     assert surveyfit("submit", *survey.words, "-o", run, "--workers", 0).status == 0
     assert record(run)["counts"]["pieces_resumed"] > 0
     found = read_catalogue(run)
