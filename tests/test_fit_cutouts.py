@@ -277,6 +277,7 @@ def test_forced_photometry_keeps_position_and_shape_and_may_be_negative() -> Non
         assert found.mean() == pytest.approx(0.0, abs=4 / np.sqrt(n))
 
 
+@pytest.mark.slow
 def test_settings_reach_the_fit() -> None:
     drawn = draw(30, seed=15, snr=(20.0, 50.0))
     usual = fit_cutouts(drawn.pixels)

@@ -139,7 +139,8 @@ def started(words: list[str], log: Path, **environment: str) -> Iterator[subproc
             words,
             stdout=output,
             stderr=output,
-            env={**os.environ, **environment},
+            # Dask leaves settings of a cluster in this process here, silence among them.
+            env={k: v for k, v in os.environ.items() if not k.startswith("DASK_")} | environment,
             start_new_session=True,
         )
     try:

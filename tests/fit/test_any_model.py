@@ -89,6 +89,7 @@ def test_two_percent_of_outliers_make_no_moffat_wrong() -> None:
     assert np.abs(amp / truth[:, 2]).max() < 0.5
 
 
+@pytest.mark.slow
 def test_the_built_in_gaussian_through_this_path_gives_the_same_answers() -> None:
     cutouts = noisy_cutouts(random_truth(60, seed=8), seed=9)
     lags = np.hypot(*(np.indices((7, 7)) - 3))

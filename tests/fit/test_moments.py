@@ -137,6 +137,7 @@ def test_an_amplitude_may_be_zero_or_change_its_sign(amp: float) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11 * np.abs(b).max())
 
 
+@pytest.mark.slow
 def test_sums_of_blocks_are_the_sums_of_the_whole() -> None:
     params, data, weight = (a[0] for a in cases(32, 2, seed=9))
     grid = np.arange(32.0)

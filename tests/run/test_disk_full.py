@@ -94,6 +94,7 @@ def test_a_full_disk_stops_the_run_and_more_room_lets_it_finish(
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_workers_that_find_the_disk_full_stop_the_run(
     survey: Path, plain_run: Path, disk: Callable[[str], Path]
 ) -> None:

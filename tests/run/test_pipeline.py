@@ -98,7 +98,7 @@ def test_ids_are_unique_and_rows_have_words(plain_run: Path) -> None:
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_cluster_gives_what_the_plain_loop_gives(
     survey: Path, plain_run: Path, tmp_path: Path, workers: int
 ) -> None:
@@ -123,6 +123,7 @@ def test_tiling_is_invisible(survey: Path, plain_run: Path, tmp_path: Path, tile
         assert np.nanmax(difference) < 1e-3, name
 
 
+@pytest.mark.slow
 def test_double_precision_agrees(survey: Path, plain_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert submit([str(survey)], run, Config(dtype="float64"), QUIET_LOOP) == 0
