@@ -12,9 +12,8 @@ from distributed import Nanny, Scheduler, SpecCluster
 from surveyfit.run.config import Execution
 from surveyfit.run.lanes import CPU, GPU
 from surveyfit.run.loop import ONE_THREAD
-from surveyfit.run.machine import count_gpus, count_workers, worker_memory
+from surveyfit.run.machine import LOOPBACK, count_gpus, count_workers, worker_memory
 
-LOOPBACK = "127.0.0.1"
 DASHBOARD_PORT = 8787
 
 SETTINGS = {

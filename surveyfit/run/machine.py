@@ -7,6 +7,9 @@ import subprocess
 from surveyfit.errors import InputError
 from surveyfit.run.config import Execution
 
+LOOPBACK = "127.0.0.1"
+"""Where everything listens that only this machine may reach."""
+
 DRIVER = 2**30
 """Bytes left to the driver, the scheduler in it, and other programs."""
 

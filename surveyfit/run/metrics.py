@@ -5,11 +5,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from surveyfit.errors import InputError
+from surveyfit.run.machine import LOOPBACK
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
-
-LOOPBACK = "127.0.0.1"
 
 Counts = Mapping[str, Any]
 

@@ -57,22 +57,20 @@ class Suspects:
         deaths : int
             How many workers have died with it since the last time.
         """
-        if alone:
-            self._suspected.add(piece.key)
-            if not self._died_without_suspect():
-                self._alone[piece.key] += deaths
-            if self._alone[piece.key] >= DEATHS_OF_THE_GUILTY:
-                return Verdict.GUILTY
-        else:
+        if not alone:
             self._beside_others[piece.key] += deaths
             if self._beside_others[piece.key] < DEATHS_OF_A_SUSPECT:
                 return Verdict.AGAIN
-        self._suspected.add(piece.key)
-        # One suspect after the other: the next is tried when there is a verdict on this one.
-        if alone:
-            self.waiting.appendleft(piece)
-        else:
+            self._suspected.add(piece.key)
             self.waiting.append(piece)
+            return Verdict.SUSPECT
+        self._suspected.add(piece.key)
+        if not self._died_without_suspect():
+            self._alone[piece.key] += deaths
+        if self._alone[piece.key] >= DEATHS_OF_THE_GUILTY:
+            return Verdict.GUILTY
+        # Before the others: the next is tried when there is a verdict on this one.
+        self.waiting.appendleft(piece)
         return Verdict.SUSPECT
 
     def _died_without_suspect(self) -> bool:
