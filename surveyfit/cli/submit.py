@@ -1,0 +1,164 @@
+"""``surveyfit submit``: its options are the fields of `Config`."""
+
+import os
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from surveyfit.cli.group import Exit, cli
+
+_BEAM = click.Tuple([float, float, float])
+_FILE = click.Path(exists=True, dir_okay=False)
+
+
+class _NumberOrFit(click.ParamType):
+    """A number, or the word that asks for the value to be fitted."""
+
+    name = "number|fit"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | str:
+        try:
+            return "fit" if value == "fit" else float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor 'fit'.", param, ctx)
+
+
+_TYPES: dict[str, Any] = {
+    "plane": int,
+    "cell": int,
+    "tile": int,
+    "halo": int,
+    "hdu": str,
+    "noise": str,
+    "background": str,
+    "mask": str,
+    "noise_type": click.Choice(["rms", "variance", "weight"]),
+    "dtype": click.Choice(["float32", "float64"]),
+    "mask_bits": str,
+    "beam": _BEAM,
+    "gamma": _NumberOrFit(),
+}
+"""Types of the options that are no plain numbers."""
+
+
+def _measurement_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Add an option for every field of `Config`, in their order."""
+    from surveyfit.run.config import Config
+
+    for field in reversed(fields(Config)):
+        default = field.default if field.default not in (None, ()) else None
+        words = field.metadata["meaning"]
+        if default is not None:
+            words += f" [default: {default}]"
+        command = click.option(
+            f"--{field.name.replace('_', '-')}",
+            field.name,
+            type=_TYPES.get(field.name, float),
+            metavar="BITS" if field.name == "mask_bits" else None,
+            help=words[0].upper() + words[1:] + ("." if default is None else ""),
+        )(command)
+    return command
+
+
+@cli.command()
+@click.argument("images", nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("surveyfit-run"),
+    show_default=True,
+    help="Run directory.",
+)
+@click.option("--scheduler", help="Address or file of a Dask scheduler; default: this machine.")
+@click.option("--workers", type=click.IntRange(0), help="Worker processes; 0: a plain loop.")
+@click.option("--memory-limit", help="Memory of a worker, such as 4GiB; smaller tiles fit in less.")
+@click.option("--tls-ca", type=_FILE, help="Authority of an encrypted scheduler's certificates.")
+@click.option("--tls-cert", type=_FILE, help="Our certificate for an encrypted scheduler.")
+@click.option("--tls-key", type=_FILE, help="The key of our certificate.")
+@click.option("--wait", type=float, help="Seconds without any worker before it stops [300].")
+@click.option("--hang", type=float, help="Seconds without any result before it gives up [1800].")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file with these options.")
+@click.option("--performance-report", help="HTML file for Dask's performance report.")
+@click.option(
+    "--metrics",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="Tell Prometheus the counts at http://127.0.0.1:PORT/metrics.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan; nothing but headers is read.")
+@click.option("--overwrite", is_flag=True, help="Delete an earlier run in the same place.")
+@click.option("--strict", is_flag=True, help="Stop at the first failure.")
+@click.option("--quiet", is_flag=True, help="Print failures and the summary only.")
+@click.option("--verbose", is_flag=True, help="Print tracebacks of what fails.")
+@_measurement_options
+def submit(
+    images: tuple[str, ...],
+    output: Path,
+    scheduler: str | None,
+    workers: int | None,
+    memory_limit: str | None,
+    tls_ca: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    wait: float | None,
+    hang: float | None,
+    config: Path | None,
+    performance_report: str | None,
+    metrics: int | None,
+    dry_run: bool,
+    overwrite: bool,
+    strict: bool,
+    quiet: bool,
+    verbose: bool,
+    **measurement: Any,
+) -> int:
+    """Measure IMAGES (files, folders, globs, or a text file of paths) into a catalogue.
+
+    Running it again resumes; nothing is done twice.
+    """
+    from surveyfit.run.config import Config, Execution, load_config
+    from surveyfit.run.memory import with_usual_tile
+
+    values = load_config(config) if config is not None else {}
+    values |= {k: v for k, v in measurement.items() if v is not None}
+    if isinstance(values.get("mask_bits"), str):
+        values["mask_bits"] = [word.strip() for word in values["mask_bits"].split(",")]
+    for name in ("noise", "background", "mask"):
+        pattern = values.get(name)
+        if isinstance(pattern, str) and not pattern.startswith("{dir"):
+            # Workers may stand in another folder than the user.
+            values[name] = os.path.abspath(pattern)
+    settings = Config.from_dict(values)
+    limits: dict[str, Any] = {"wait": wait, "hang": hang}
+    execution = Execution(
+        workers=workers,
+        scheduler=scheduler,
+        memory_limit=memory_limit,
+        metrics=metrics,
+        tls_ca=tls_ca,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        performance_report=performance_report,
+        strict=strict,
+        overwrite=overwrite,
+        quiet=quiet,
+        verbose=verbose,
+    )
+    execution = replace(execution, **{k: v for k, v in limits.items() if v is not None})
+    if "tile" not in values:
+        settings = with_usual_tile(settings, output, execution)
+    if dry_run:
+        from surveyfit.run.dry_run import dry_run as plan
+
+        lines, refused = plan(images, output, settings, execution)
+        click.echo("\n".join(lines))
+        return Exit.STOPPED if refused else 0
+    from surveyfit.run.pipeline import submit as run
+
+    return run(images, output, settings, execution)

@@ -1,0 +1,46 @@
+"""The catalogue and its columns: ``surveyfit catalog``, ``columns`` and ``flags``."""
+
+from pathlib import Path
+
+import click
+
+from surveyfit.cli.group import cli, run_argument
+from surveyfit.schema import COLUMNS, FLAG_WORDS, GOOD
+
+
+@cli.command()
+@run_argument
+@click.option(
+    "-t",
+    "--target",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File to write: .fits .vot .csv .ecsv .parquet .reg (DS9).",
+)
+def catalog(run: Path, target: Path) -> None:
+    """Export the catalogue of a run; the format follows the extension."""
+    from surveyfit.run.catalogue import export_catalogue
+
+    rows = export_catalogue(run, target)
+    click.echo(f"{rows} rows in {target}")
+
+
+@cli.command()
+def columns() -> None:
+    """List the catalogue columns: unit, UCD, meaning."""
+    group = ""
+    for column in COLUMNS:
+        if column.group != group:
+            group = column.group
+            click.echo(f"\n{group}")
+        unit = column.unit or "-"
+        click.echo(f"  {column.name:20s} {unit:8s} {column.ucd:38s} {column.meaning}")
+
+
+@cli.command()
+def flags() -> None:
+    """List the flag bits in words."""
+    for flag, words in FLAG_WORDS.items():
+        spoils = "not good" if flag & GOOD else "good"
+        click.echo(f"{int(flag):7d}  {str(flag.name).lower():20s} {spoils:9s} {words}")
+    click.echo(f"\ngood rows: flags & {GOOD} == 0 (surveyfit.schema.GOOD)")
