@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "sky": {"surveyfit.sky"},
     "arrays": {"surveyfit.fit", "surveyfit.sky", "surveyfit.arrays"},
     "run": {"surveyfit.fit", "surveyfit.sky", "surveyfit.run"},
+    "report": {"surveyfit.fit", "surveyfit.sky", "surveyfit.run", "surveyfit.report"},
 }
 NEVER = {
     "fit": {"dask", "distributed", "astropy", "zarr", "pyarrow", "sep", "logging", "time", "os"},
