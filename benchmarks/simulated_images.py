@@ -19,12 +19,26 @@ from surveyfit.sky.background import NoiseGrid, measure_grid
 from surveyfit.sky.box import Box
 from surveyfit.sky.reader import Pixels
 
-SIDE = 32
-"""Of a cutout."""
-PITCH = 40
-"""Pixels from source to source: no cutout reaches a neighbour."""
-ROWS = 64
-"""Sources along each axis of an image."""
+
+class Grid(NamedTuple):
+    """How sources stand in an image.
+
+    Attributes
+    ----------
+    side : int
+        Pixels along a cutout.
+    pitch : int
+        Pixels from source to source: no cutout reaches a neighbour.
+    rows : int
+        Sources along each axis of the image.
+    """
+
+    side: int = 32
+    pitch: int = 40
+    rows: int = 64
+
+
+USUAL = Grid()
 
 BEAM_SIGMA = 4.0 / 2.3548
 """Of a beam of 4 pixels FWHM."""
@@ -86,7 +100,7 @@ CASES = {
 
 
 def measure_image(case: Case, snr: tuple[float, float], seed: int) -> Fitted:
-    """Simulate an image of ROWS^2 sources, measure its noise, cut the sources out and fit them.
+    """Simulate an image of sources of usual sizes and measure it.
 
     Parameters
     ----------
@@ -96,22 +110,37 @@ def measure_image(case: Case, snr: tuple[float, float], seed: int) -> Fitted:
     seed : int
     """
     rng = np.random.default_rng(seed)
-    truth = draw_sources(ROWS**2, rng, PITCH, snr)
-    sources = truth.images(PITCH)
+    return measure_sources(draw_sources(USUAL.rows**2, rng, USUAL.pitch, snr), case, rng)
+
+
+def measure_sources(
+    truth: Truth, case: Case, rng: np.random.Generator, grid: Grid = USUAL
+) -> Fitted:
+    """Put sources into an image, measure its noise, cut the sources out and fit them.
+
+    Parameters
+    ----------
+    truth : Truth
+        rows^2 sources, their positions from the first pixel of a square of ``pitch`` pixels.
+    case : Case
+    rng : Generator
+    grid : Grid
+    """
+    sources = truth.images(grid.pitch)
     if np.isfinite(case.gain):
         sources = rng.poisson(sources * case.gain) / case.gain
-    image = _mosaic(sources)
+    image = _mosaic(sources, grid)
     image = (image + case.noise(image.shape, rng)).astype(np.float32)
-    grid = measure_noise(image)
-    truth, cutouts = cut_out(image, grid, truth, case.gain, rng)
-    law = noise_law(grid.quantiles)
-    return Fitted(truth, cutouts, fit_batch(cutouts, None, law, grid.correlation))
+    noise = measure_noise(image)
+    truth, cutouts = cut_out(image, noise, truth, case.gain, rng, grid)
+    law = noise_law(noise.quantiles)
+    return Fitted(truth, cutouts, fit_batch(cutouts, None, law, noise.correlation))
 
 
-def _mosaic(stamps: np.ndarray) -> np.ndarray:
-    """Return stamps (ROWS^2, PITCH, PITCH) as one image, row by row."""
-    tiled = stamps.reshape(ROWS, ROWS, PITCH, PITCH).swapaxes(1, 2)
-    return tiled.reshape(ROWS * PITCH, ROWS * PITCH)
+def _mosaic(stamps: np.ndarray, grid: Grid) -> np.ndarray:
+    """Return stamps (rows^2, pitch, pitch) as one image, row by row."""
+    rows, pitch = grid.rows, grid.pitch
+    return stamps.reshape(rows, rows, pitch, pitch).swapaxes(1, 2).reshape(rows * pitch, -1)
 
 
 def measure_noise(image: np.ndarray) -> NoiseGrid:
@@ -127,31 +156,37 @@ def measure_noise(image: np.ndarray) -> NoiseGrid:
 
 
 def cut_out(
-    image: np.ndarray, grid: NoiseGrid, truth: Truth, gain: float, rng: np.random.Generator
+    image: np.ndarray,
+    noise: NoiseGrid,
+    truth: Truth,
+    gain: float,
+    rng: np.random.Generator,
+    grid: Grid,
 ) -> tuple[Truth, Cutouts]:
     """Cut a square about the rough position of every source, less the slope of the background.
 
     Parameters
     ----------
-    image : array (ROWS * PITCH, ROWS * PITCH)
-    grid : NoiseGrid
+    image : array (rows * pitch, rows * pitch)
+    noise : NoiseGrid
     truth : Truth
         Positions from the first pixel of each stamp.
     gain : float
     rng : Generator
         Of the starting values.
+    grid : Grid
     """
-    n, start = len(truth.amp), rough_starts(truth, rng)
-    corner = np.rint(start[:, :2]).astype(int) - SIDE // 2
-    stamp_y, stamp_x = PITCH * np.array(np.divmod(np.arange(n), ROWS))
-    y = (stamp_y + corner[:, 1])[:, None, None] + np.arange(SIDE)[:, None]
-    x = (stamp_x + corner[:, 0])[:, None, None] + np.arange(SIDE)
-    background, noise = grid.maps(Box(0, image.shape[0], 0, image.shape[1]))
-    middle = (slice(None), SIDE // 2, SIDE // 2)
-    level = background[y, x][middle]
+    n, start, middle = len(truth.amp), rough_starts(truth, rng), grid.side // 2
+    corner = np.rint(start[:, :2]).astype(int) - middle
+    stamp_y, stamp_x = grid.pitch * np.array(np.divmod(np.arange(n), grid.rows))
+    y = (stamp_y + corner[:, 1])[:, None, None] + np.arange(grid.side)[:, None]
+    x = (stamp_x + corner[:, 0])[:, None, None] + np.arange(grid.side)
+    background, rms = noise.maps(Box(0, image.shape[0], 0, image.shape[1]))
+    centre = (slice(None), middle, middle)
+    level = background[y, x][centre]
     start[:, :2] -= corner
     start[:, 6] = level
     pixels = image[y, x] - (background[y, x] - level[:, None, None])
-    local = noise[y, x][middle].astype(float)
+    local = rms[y, x][centre].astype(float)
     at_cutout = truth._replace(x0=truth.x0 - corner[:, 0], y0=truth.y0 - corner[:, 1])
     return at_cutout, Cutouts(pixels, local, start, np.full(n, gain))

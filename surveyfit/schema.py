@@ -209,6 +209,7 @@ _SHAPE = (
     ("min_axis_deconv (+_err)", "float64", "arcsec", "phys.angSize.sminAxis;meta.modelled", "minor axis with the beam removed"),
     ("pos_ang_deconv (+_err)", "float64", "deg", "pos.posAng;meta.modelled", "position angle of the deconvolved major axis"),
     ("deconv_code", "float64", "", "meta.code", "0 resolved, 1 along one axis only, 2 unresolved; NaN where no beam is known"),
+    ("compactness (+_err)", "float64", "", "phot.flux.density;arith.ratio", "flux of a point source of this peak over flux_int: area of the beam over fitted area; 1 for a point source, less for an extended one"),
     ("maj_pix (+_err)", "float64", "pixel", "phys.angSize.smajAxis;instr.det", "full width at half maximum along the major axis, in pixels"),
     ("min_pix (+_err)", "float64", "pixel", "phys.angSize.sminAxis;instr.det", "full width at half maximum along the minor axis, in pixels"),
     ("pa_pix (+_err)", "float64", "deg", "pos.posAng;instr.det", "angle of the major axis from +x to +y, in [0, 180)"),

@@ -66,9 +66,10 @@ def sky_quantities(
     -------
     dict of array (n,)
         ra_err, dec_err (arcsec on the sky), ra_dec_corr; maj_axis, min_axis (FWHM, arcsec),
-        pos_ang (degrees east of north) with ``_err``; the same with ``_deconv``; deconv_code: the
-        number of axes that are not resolved, 0 to 2. An axis that is not resolved holds an upper
-        limit of 2 errors and no ``_err``. NaN where jacobian, beam or parameters are.
+        pos_ang (degrees east of north) with ``_err``; compactness with ``_err``: the area of the
+        beam over that of the source; maj_axis, min_axis and pos_ang with ``_deconv``; deconv_code:
+        the number of axes that are not resolved, 0 to 2. An axis that is not resolved holds an
+        upper limit of 2 errors and no ``_err``. NaN where jacobian, beam or parameters are.
     """
     quantities: dict[str, np.ndarray] = in_chunks(_sky_one, params, cov, jacobian, beam)
     return quantities
@@ -123,8 +124,21 @@ def _sky_one(
         "dec_err": dec_err,
         "ra_dec_corr": position[0, 1] / (ra_err * dec_err),
         **_named(("maj_axis", "min_axis", "pos_ang"), values, errors),
+        **_compactness(params, cov, jacobian, beam),
         **_deconvolved(params, cov, jacobian, beam),
     }
+
+
+def _compactness(
+    params: jax.Array, cov: jax.Array, jacobian: jax.Array, beam: jax.Array
+) -> dict[str, jax.Array]:
+    """Divide the beam's area by the source's: the root of the ratio of the determinants."""
+    beam_determinant = jnp.linalg.det(fwhm_covariance(*beam))
+
+    def ratio(p: jax.Array) -> jax.Array:
+        return jnp.sqrt(beam_determinant / jnp.linalg.det(_sky_covariance(p, jacobian)))[None]
+
+    return _named(("compactness",), *_with_errors(ratio, params, cov))
 
 
 def _deconvolved(
