@@ -7,7 +7,13 @@ from typing import NoReturn
 
 import click
 
-from surveyfit.cli import simulate, submit, tables, watch  # noqa: F401  (they add their commands)
+from surveyfit.cli import (  # noqa: F401  (they add their commands)
+    look,
+    simulate,
+    submit,
+    tables,
+    watch,
+)
 from surveyfit.cli.group import Exit, cli
 from surveyfit.errors import InputError, StoppedError
 

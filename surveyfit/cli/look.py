@@ -1,0 +1,28 @@
+"""Looking at what was fitted: ``surveyfit inspect`` and ``surveyfit residual``."""
+
+from pathlib import Path
+
+import click
+
+from surveyfit.cli.group import cli, run_argument
+
+
+@cli.command()
+@run_argument
+@click.argument("sources", metavar="ID...", nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="PNG file to write [default: the source_id, .png, in this folder].",
+)
+def inspect(run: Path, sources: tuple[str, ...], output: Path | None) -> None:
+    """Draw sources of RUN, each in a PNG file, and tell what the catalogue says of them.
+
+    ID is a source_id, or a name such as 'SFIT J001228.70+001234.5' (the SFIT may be left out).
+    """
+    from surveyfit.report.inspect import inspect as draw
+
+    for words, path in draw(run, sources, output):
+        click.echo(words)
+        click.echo(f"picture: {path}\n")
