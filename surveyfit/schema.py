@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Part of every content key: a catalogue of another schema is never mixed with this one."""
 
 PARAMETERS = ("x0", "y0", "amp", "sigma", "rho", "diff", "bkg")
@@ -124,7 +124,7 @@ class Column:
     ----------
     name : str
     dtype : str
-        ``str``, ``int32``, ``int64`` or ``float64``; ``float64[n]`` for a vector of n.
+        ``str``, ``bool``, ``int32``, ``int64`` or ``float64``; ``float64[n]`` for a vector of n.
     unit : str
         VOUnit; empty if dimensionless; `IMAGE_UNIT` and `FLUX_UNIT` depend on the image.
     ucd : str
@@ -183,6 +183,7 @@ _IDENTITY = (
     ("tile", "str", "", "meta.id;obs.image", "the tile whose core holds the peak pixel"),
     ("island_id", "int64", "", "meta.id.parent", "source_id of the brightest source of the island of touching sources"),
     ("n_components", "int32", "", "meta.number", "number of sources in the island"),
+    ("is_primary", "bool", "", "meta.code;obs.image", "false where a better image of the run shows the same sky"),
 )
 _POSITION = (
     ("ra", "float64", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS"),

@@ -136,6 +136,7 @@ def _identity(batch: Batch, image: Image, where: Positions) -> Columns:
         "tile": batch.tile,
         "island_id": source_ids(image, sources.island_x, sources.island_y),
         "n_components": sources.n_components.astype(np.int32),
+        "is_primary": np.ones(n, bool),  # settled when all images are known
         "peak_x": sources.peak_x,
         "peak_y": sources.peak_y,
     }

@@ -253,7 +253,7 @@ def _joined(measured: list[dict[str, Any]]) -> dict[str, Any]:
     """Join what was fitted apart and order the rows by peak pixel, whatever their cutout side."""
     if not measured:
         empty: dict[str, Any] = {"str": np.zeros(0, str), "int32": np.zeros(0, np.int32)}
-        empty |= {"int64": np.zeros(0, np.int64), "float64": np.zeros(0)}
+        empty |= {"int64": np.zeros(0, np.int64), "float64": np.zeros(0), "bool": np.zeros(0, bool)}
         return {c.name: empty[c.base] for c in COLUMNS if not c.length}
     joined = {name: np.concatenate([m[name] for m in measured]) for name in measured[0]}
     order = np.lexsort((joined.pop("peak_x"), joined.pop("peak_y")))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from astropy.io.votable import from_table
 from astropy.io.votable.exceptions import W50
+from astropy.io.votable.converters import get_converter
 from astropy.io.votable.tree import CooSys, VOTableFile
 from astropy.table import Table
 
@@ -22,11 +23,45 @@ def as_votable(table: Table) -> VOTableFile:
     for field in resource.tables[0].fields:
         if field.name in ON_THE_SKY:
             field.ref = "icrs"
-    return votable
+        elif field.ucd == EPOCH:
+            field.ref = "utc"
+    refs = {field.ref for field in resource.tables[0].fields}
+    if "icrs" in refs:
+        resource.coordinate_systems.append(CooSys(ID="icrs", system="ICRS", epoch=epoch))
+    if "utc" in refs:
+        # Headers do not tell whether a date was reduced to the centre of the Earth.
+        utc = TimeSys(ID="utc", timeorigin="MJD-origin", timescale="UTC", refposition="UNKNOWN")
+        resource.time_systems.append(utc)
+
+
+def _make_booleans(votable: VOTableFile) -> None:
+    """Make truth values boolean: astropy writes bits, which STILTS cannot read in BINARY2."""
+    for field in votable.get_first_table().fields:
+        if field.datatype == "bit":
+            field.datatype = "boolean"
+            field.converter = get_converter(field)
+
+
+def _param(votable: VOTableFile, entry: Entry) -> Param:
+    kind: dict[str, Any] = {"datatype": "unicodeChar", "arraysize": "*"}
+    if not isinstance(entry.value, str):
+        kind = {"datatype": "long" if isinstance(entry.value, int) else "double"}
+    param = Param(votable, name=entry.name, value=entry.value, **kind)
+    param.description = entry.meaning
+    return param
 
 
 def write_votable(table: Table, path: Path) -> None:
     """Write a VOTable file; BINARY2 keeps every bit of the floats."""
+    _make_booleans(votable)
+    _refer_to_systems(votable, table.meta.get("epoch_mjd"))
+    parameters = votable.get_first_table().params
+    parameters.extend(_param(votable, entry) for entry in entries(table.meta))
+    return votable
+
+
+def _refer_to_systems(votable: VOTableFile, epoch_mjd: float | None) -> None:
+    """Name the frame of positions, and the scale of dates where there are any."""
     votable = as_votable(table)
     with _units_beyond_vounit():
         votable.to_xml(str(path), tabledata_format="binary2")

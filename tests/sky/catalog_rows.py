@@ -19,6 +19,8 @@ def random_rows(n, unit="Jy/beam", seed=1, image="field é.fits"):
             shape = (n, column.length) if column.length else n
             rows[column.name] = rng.uniform(1.0, 80.0, shape)
             rows[column.name][MISSING_ROW:][:1] = np.nan
+        elif column.base == "bool":
+            rows[column.name] = rng.random(n) < 0.5
         else:
             limits = np.iinfo(column.base)
             rows[column.name] = rng.integers(limits.min, limits.max, n, dtype=column.base)
