@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from surveyfit.cli.group import cli, run_argument
+from surveyfit.cli.group import Exit, cli, run_argument
 
 
 @cli.command()
@@ -26,3 +26,25 @@ def inspect(run: Path, sources: tuple[str, ...], output: Path | None) -> None:
     for words, path in draw(run, sources, output):
         click.echo(words)
         click.echo(f"picture: {path}\n")
+
+
+@cli.command()
+@run_argument
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the images [default: RUN/residual].",
+)
+@click.option(
+    "--image", "images", multiple=True, help="Only this image, as the catalogue names it."
+)
+def residual(run: Path, output: Path | None, images: tuple[str, ...]) -> int:
+    """Write what is left of the images of RUN when background and fitted sources are taken off.
+
+    A model and a residual FITS image each, with the world coordinates of the input.
+    """
+    from surveyfit.report.residual import write_residuals
+
+    failures = write_residuals(run, output, images, click.echo)
+    return Exit.STOPPED if failures else 0

@@ -18,7 +18,7 @@ CORNER = 0.06
 ARROW, LETTER = 0.10, 0.135
 """Length of a compass arrow, and how far from its foot its letter stands, in sides."""
 
-CENTRE = (0.84, 0.84)
+CENTRE = (0.81, 0.81)
 """Foot of the arrows, in sides: whatever their direction they stay in the corner."""
 
 STEPS = (5, 2, 1)

@@ -23,10 +23,11 @@ NEIGHBOUR_COLUMNS = ("source_id", "name", "x", "y", "maj_pix", "min_pix", "pa_pi
 
 
 class Part(NamedTuple):
-    """A committed part of the catalogue, and the key of the image whose rows it holds."""
+    """A committed part of the catalogue: its file, the key of its image, and its tiles' labels."""
 
     path: Path
     image: str
+    tiles: tuple[str, ...]
 
 
 class Place(NamedTuple):
@@ -73,7 +74,9 @@ def find_sources(directory: RunDirectory, wanted: Sequence[int | str]) -> list[P
 def committed(directory: RunDirectory) -> list[Part]:
     """List the parts that receipts vouch for, by image and tile."""
     fitted = whole_batches(receipt for _, receipt in directory.read_receipts(Stage.FIT))
-    return [Part(directory.catalog / r["result"]["part"], r["image"]) for r in fitted]
+    return [
+        Part(directory.catalog / r["result"]["part"], r["image"], tuple(r["tiles"])) for r in fitted
+    ]
 
 
 def rows_within(parts: Sequence[Part], image: str, x: range, y: range) -> Iterator[Row]:

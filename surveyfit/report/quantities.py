@@ -74,7 +74,12 @@ def with_error(value: float, error: float) -> str:
 def plain(value: float) -> str:
     """Write a number without an error.
 
-    >>> plain(0.000123456), plain(1234.56), plain(float("nan"))
-    ('0.0001235', '1235', 'unknown')
+    >>> plain(0.00123456), plain(123456.7), plain(1.5e-9), plain(float("nan"))
+    ('0.001235', '123457', '1.5e-09', 'unknown')
     """
-    return f"{value:.{DIGITS}g}" if math.isfinite(value) else "unknown"
+    if not math.isfinite(value):
+        return "unknown"
+    if not PLAIN[0] <= abs(value) < PLAIN[1]:
+        return f"{value:.{DIGITS}g}"
+    decimals = max(0, DIGITS - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{decimals}f}"

@@ -67,9 +67,9 @@ def _flux(row: Row) -> Iterator[Line]:
     unit = str(row["flux_unit"])
     yield "peak", f"{_measured(row, 'flux_peak', unit)}, S/N {plain(row['snr'])}"
     total = unit.removesuffix("/beam")
-    factor, name = readable_unit(total, row["flux_int"])
+    factor, _ = readable_unit(total, row["flux_int"])
     aperture = plain(row["flux_aper"] / factor)
-    yield "flux", f"{_measured(row, 'flux_int', total)} (aperture {aperture} {name})"
+    yield "flux", f"{_measured(row, 'flux_int', total)} (aperture {aperture})"
     if math.isfinite(row["mag"]):
         yield "mag", with_error(row["mag"], row["mag_err"])
 
