@@ -12,10 +12,10 @@ SCHEMA_VERSION = 2
 """Part of every content key: a catalogue of another schema is never mixed with this one."""
 
 PARAMETERS = ("x0", "y0", "amp", "sigma", "rho", "diff", "bkg")
-"""Order of the model parameters, of every parameter vector and of every covariance matrix.
+"""Order of the model parameters, of every parameter vector and of every covariance matrix."""
 
-The model is ``amp * exp(-(r2 + rho*dx*dy + diff*(dx2 - dy2)) / (2 sigma2)) + bkg``.
-"""
+MODEL = "amp exp(-(r**2 + rho dx dy + diff (dx**2 - dy**2)) / (2 sigma**2)) + bkg"
+"""What is fitted; dx = x - x0, dy = y - y0, r**2 = dx**2 + dy**2."""
 
 N_PARAMETERS = len(PARAMETERS)
 

@@ -12,6 +12,7 @@ from astropy.table import Table
 from surveyfit.errors import InputError
 from surveyfit.run.directory import Receipt, RunDirectory, contents_of
 from surveyfit.run.pieces import Stage
+from surveyfit.run.provenance import provenance_of
 from surveyfit.sky.export import check_target, export
 from surveyfit.sky.find import printable
 from surveyfit.sky.fits_catalogue import write_fits_catalogue
@@ -59,7 +60,8 @@ def write_catalogue(directory: RunDirectory, images: Collection[Image]) -> tuple
         of_image.seconds += receipt["seconds"]
         of_image.tiles += len(receipt["tiles"])
         of_image.rows += receipt["result"]["rows"]
-    image_rows = [_image_row(r, sums[r["image"]]) for r in current.receipts(Stage.NOISE)]
+    measured = list(current.receipts(Stage.NOISE))
+    image_rows = [_image_row(receipt, sums[receipt["image"]]) for receipt in measured]
     current.remove_superseded_data()
     _remove_strays(directory, parts)
     write_images(directory.images, image_rows)
@@ -70,13 +72,15 @@ def write_catalogue(directory: RunDirectory, images: Collection[Image]) -> tuple
             f"{directory.catalog} (too many rows for a FITS file by default; "
             f"'surveyfit catalog {directory.path} -t catalog.fits' writes one)"
         )
-    write_fits_catalogue(parts, directory.catalog_fits)
+    # Runs of the same images and options give the same file, whenever they are made.
+    provenance = provenance_of(directory, measured, with_times=False)
+    write_fits_catalogue(parts, directory.catalog_fits, provenance)
     return rows, f"{directory.catalog_fits} and {directory.catalog}"
 
 
 def read_catalogue(directory: RunDirectory) -> Table:
     """Read all committed parts of a run, ordered by image and tile."""
-    return to_table(read_parts(committed_parts(directory)))
+    return to_table(read_parts(committed_parts(directory)), provenance_of(directory))
 
 
 def committed_parts(directory: RunDirectory) -> list[Path]:
@@ -188,7 +192,7 @@ def export_catalogue(run: Path, target: Path) -> int:
     if not parts:
         raise InputError(f"{run}: no catalogue yet", "wait, or submit again")
     if target.suffix.lower() == ".fits":
-        write_fits_catalogue(parts, target)
+        write_fits_catalogue(parts, target, provenance_of(directory))
     else:
-        export(to_table(read_parts(parts)), target)
+        export(to_table(read_parts(parts), provenance_of(directory)), target)
     return sum(map(count_rows, parts))

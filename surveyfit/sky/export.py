@@ -13,6 +13,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from surveyfit.errors import InputError
+from surveyfit.sky.about import Entry, entries
 from surveyfit.sky.arrow_table import columns_of, form_of, parquet_bytes
 from surveyfit.sky.atomic import check_writable, replacing
 from surveyfit.sky.described import unit_text
@@ -21,6 +22,9 @@ from surveyfit.sky.votable import write_votable
 
 EXTENSION_NAME = "CATALOG"
 """EXTNAME of the table in a FITS file."""
+
+ROOM = 65
+"""Letters of a text and its comment together that fit a card of a FITS header."""
 
 
 def export(table: Table, path: Path) -> None:
@@ -54,6 +58,17 @@ def check_target(path: Path) -> None:
     if path.suffix.lower() not in WRITERS:
         known = " ".join(WRITERS)
         raise InputError(f"{path}: unknown table format '{path.suffix}'", f"use one of {known}")
+    check_place(path)
+
+
+def check_place(path: Path) -> None:
+    """Refuse a place in which no file can be written.
+
+    Raises
+    ------
+    InputError
+        For a folder in the place of the file, or no folder that can be written.
+    """
     if os.path.isdir(path):
         raise InputError(f"{path} is a folder", "give the name of a file")
     if not os.path.isdir(path.parent):
@@ -91,7 +106,28 @@ def fits_table(table: Table, widths: Mapping[str, int] | None = None) -> fits.Bi
             words = f"{words} [{unit}]"
         hdu.header[f"TCOMM{number}"] = words
         hdu.header[f"TUCD{number}"] = column.meta.get("ucd", "")
+    for entry in entries(table.meta):
+        hdu.header[entry.keyword] = _card(entry)
     return hdu
+
+
+def _card(entry: Entry) -> tuple[str | int | float, str]:
+    """Return value and comment of a card; an element of a group is named in its value.
+
+    Not as ``name: 1.0``, which astropy takes for a card of another kind and reads as 1.0.
+    """
+    _, _, element = entry.name.partition(".")
+    if element:
+        return _ascii_text(f"{element} = {entry.value}"), ""
+    if not isinstance(entry.value, str):
+        return entry.value, entry.meaning
+    text = _ascii_text(entry.value)
+    return text, entry.meaning if len(text) + len(entry.meaning) <= ROOM else ""
+
+
+def _ascii_text(text: str) -> str:
+    """Spell other letters as escapes: headers are ASCII."""
+    return text.encode("ascii", "backslashreplace").decode("ascii")
 
 
 @cache

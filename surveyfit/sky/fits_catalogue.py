@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from astropy.io import fits
-from astropy.table import Table
 
 from surveyfit.schema import COLUMNS
-from surveyfit.sky.arrow_table import to_numpy
+from surveyfit.sky.about import Provenance
 from surveyfit.sky.atomic import replacing
-from surveyfit.sky.described import described
 from surveyfit.sky.export import fits_table
-from surveyfit.sky.parts import count_rows, read_columns, read_parts
+from surveyfit.sky.parts import catalogue_table, count_rows, read_columns, read_parts
 
 ROWS_AT_ONCE = 20_000
 """Rows that are held at a time; on their way into a file they take 7 kB each."""
@@ -32,8 +30,18 @@ class _Common(NamedTuple):
     unit: str | None
 
 
-def write_fits_catalogue(parts: Sequence[Path], path: Path) -> None:
+def write_fits_catalogue(
+    parts: Sequence[Path], path: Path, provenance: Provenance | None = None
+) -> None:
     """Write the rows of parts, in their order, as one table; whole or not at all.
+
+    Parameters
+    ----------
+    parts : sequence of Path
+    path : Path
+        The file to write or replace.
+    provenance : Provenance, optional
+        What the header tells of the run.
 
     Raises
     ------
@@ -43,7 +51,8 @@ def write_fits_catalogue(parts: Sequence[Path], path: Path) -> None:
     common = _common(parts)
     with replacing(path) as temporary, temporary.open("wb") as file:
         for number, group in enumerate(_groups(parts)):
-            hdu = fits_table(_table(group, common.unit), common.widths)
+            table = catalogue_table(read_parts(group), common.unit, provenance)
+            hdu = fits_table(table, common.widths)
             if number == 0:
                 file.write(_head(hdu, common.rows))
             file.write(_rows(hdu))
@@ -76,11 +85,6 @@ def _groups(parts: Sequence[Path]) -> Iterator[list[Path]]:
         group.append(part)
         rows += n
     yield group
-
-
-def _table(parts: Sequence[Path], unit: str | None) -> Table:
-    arrow = read_parts(parts)
-    return described(COLUMNS, {name: to_numpy(arrow[name]) for name in arrow.column_names}, unit)
 
 
 def _head(hdu: fits.BinTableHDU, rows: int) -> bytes:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from surveyfit.errors import InputError
 from surveyfit.schema import COLUMNS
+from surveyfit.sky.about import Provenance, about_catalogue
 from surveyfit.sky.arrow_table import Form, arrow_type, columns_of, form_of, parquet_bytes, to_numpy
 from surveyfit.sky.atomic import replacing
 from surveyfit.sky.described import complete, described
@@ -30,7 +31,9 @@ def part_form(unit: str) -> Form:
     Names and types are the same for every image; the metadata differ. They are made once a unit,
     since that takes three times longer than to write five thousand rows.
     """
-    return form_of(described(COLUMNS, {}, unit))
+    table = described(COLUMNS, {}, unit)
+    table.meta = about_catalogue()
+    return form_of(table)
 
 
 def write_part(path: Path, columns: Mapping[str, NDArray[Any]], unit: str) -> str:
@@ -100,6 +103,15 @@ def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
         return part.read(columns=list(names))
 
 
+def replaced_column(
+    path: Path, name: str, values: NDArray[Any]
+) -> tuple[dict[str, NDArray[Any]], str]:
+    """Read a part with other values for one column: what `write_part` takes, columns and unit."""
+    rows = read_parts([path])
+    columns = {column: to_numpy(rows[column]) for column in rows.column_names}
+    return columns | {name: values}, str(columns["flux_unit"][0])
+
+
 def count_rows(path: Path) -> int:
     """Return the number of rows of a part; raises as `read_columns` does."""
     with _opened(path) as part:
@@ -143,12 +155,21 @@ def _ids(path: Path) -> NDArray[np.int64]:
     return read_columns(path, ["source_id"])["source_id"].to_numpy()
 
 
-def to_table(arrow: pa.Table) -> Table:
+def to_table(arrow: pa.Table, provenance: Provenance | None = None) -> Table:
     """Turn rows read by `read_parts` into an astropy table with units, UCDs and words.
 
     Columns in image units carry a unit where all rows agree on it; else the column
     ``flux_unit`` tells it row by row.
     """
+    units = arrow["flux_unit"].unique().to_pylist() if len(arrow) else [""]
+    return catalogue_table(arrow, units[0] if len(units) == 1 else None, provenance)
+
+
+def catalogue_table(
+    arrow: pa.Table, image_unit: str | None, provenance: Provenance | None = None
+) -> Table:
+    """Do as `to_table` does, with a unit (`described`) that is known already."""
     columns = {name: to_numpy(arrow[name]) for name in arrow.column_names}
-    units = np.unique(columns["flux_unit"]) if len(arrow) else [""]
-    return described(COLUMNS, columns, str(units[0]) if len(units) == 1 else None)
+    table = described(COLUMNS, columns, image_unit)
+    table.meta = about_catalogue(provenance)
+    return table

@@ -3,23 +3,43 @@
 import warnings
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from astropy.io.votable import from_table
-from astropy.io.votable.exceptions import W50
 from astropy.io.votable.converters import get_converter
-from astropy.io.votable.tree import CooSys, VOTableFile
+from astropy.io.votable.exceptions import W50
+from astropy.io.votable.tree import CooSys, Param, TimeSys, VOTableFile
 from astropy.table import Table
+from astropy.time import Time
+
+from surveyfit.sky.about import Entry, entries
 
 ON_THE_SKY = ("ra", "dec")
 """Columns that are coordinates in ICRS."""
 
+EPOCH = "time.epoch"
+"""UCD of a column of epochs: modified Julian dates, UTC, as observatories write them."""
+
 
 def as_votable(table: Table) -> VOTableFile:
-    """Turn a table into a VOTable 1.4 whose positions refer to ICRS."""
+    """Turn a table into a VOTable 1.4 whose positions refer to ICRS and whose dates to UTC.
+
+    What the table says about itself (`surveyfit.sky.about`) becomes parameters.
+    """
     with _units_beyond_vounit():
         votable = from_table(table)
+    _make_booleans(votable)
+    _refer_to_systems(votable, table.meta.get("epoch_mjd"))
+    parameters = votable.get_first_table().params
+    for number, entry in enumerate(entries(table.meta)):
+        parameters.append(_param(votable, f"about{number}", entry))
+    return votable
+
+
+def _refer_to_systems(votable: VOTableFile, epoch_mjd: float | None) -> None:
+    """Name the frame of positions, and the scale of dates where there are any."""
     resource = votable.resources[0]
-    resource.coordinate_systems.append(CooSys(ID="icrs", system="ICRS"))
+    epoch = None if epoch_mjd is None else f"J{Time(epoch_mjd, format='mjd').jyear:.4f}"
     for field in resource.tables[0].fields:
         if field.name in ON_THE_SKY:
             field.ref = "icrs"
@@ -30,8 +50,9 @@ def as_votable(table: Table) -> VOTableFile:
         resource.coordinate_systems.append(CooSys(ID="icrs", system="ICRS", epoch=epoch))
     if "utc" in refs:
         # Headers do not tell whether a date was reduced to the centre of the Earth.
-        utc = TimeSys(ID="utc", timeorigin="MJD-origin", timescale="UTC", refposition="UNKNOWN")
-        resource.time_systems.append(utc)
+        scale = {"timeorigin": "MJD-origin", "timescale": "UTC", "refposition": "UNKNOWN"}
+        config = {"version_1_4_or_later": True}
+        resource.time_systems.append(TimeSys(ID="utc", config=config, **scale))
 
 
 def _make_booleans(votable: VOTableFile) -> None:
@@ -42,26 +63,17 @@ def _make_booleans(votable: VOTableFile) -> None:
             field.converter = get_converter(field)
 
 
-def _param(votable: VOTableFile, entry: Entry) -> Param:
+def _param(votable: VOTableFile, identifier: str, entry: Entry) -> Param:
     kind: dict[str, Any] = {"datatype": "unicodeChar", "arraysize": "*"}
     if not isinstance(entry.value, str):
         kind = {"datatype": "long" if isinstance(entry.value, int) else "double"}
-    param = Param(votable, name=entry.name, value=entry.value, **kind)
+    param = Param(votable, ID=identifier, name=entry.name, value=entry.value, **kind)
     param.description = entry.meaning
     return param
 
 
 def write_votable(table: Table, path: Path) -> None:
     """Write a VOTable file; BINARY2 keeps every bit of the floats."""
-    _make_booleans(votable)
-    _refer_to_systems(votable, table.meta.get("epoch_mjd"))
-    parameters = votable.get_first_table().params
-    parameters.extend(_param(votable, entry) for entry in entries(table.meta))
-    return votable
-
-
-def _refer_to_systems(votable: VOTableFile, epoch_mjd: float | None) -> None:
-    """Name the frame of positions, and the scale of dates where there are any."""
     votable = as_votable(table)
     with _units_beyond_vounit():
         votable.to_xml(str(path), tabledata_format="binary2")

@@ -8,6 +8,7 @@ from typing import Any
 import command_line
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 
 import surveyfit
@@ -85,10 +86,14 @@ def test_the_catalogue_as_fits_is_that_of_the_run_and_never_held_whole(
         return read(paths)
 
     monkeypatch.setattr(fits_catalogue, "read_parts", counted)
+    catalog = plain_run / "catalog.fits"
     answer = command_line.surveyfit("catalog", plain_run, "-t", tmp_path / "out.fits")
-    assert answer.out.startswith(f"{len(Table.read(plain_run / 'catalog.fits'))} rows in ")
+    assert answer.out.startswith(f"{len(Table.read(catalog))} rows in ")
     assert held == [1, 1], "a part after the other"
-    assert (tmp_path / "out.fits").read_bytes() == (plain_run / "catalog.fits").read_bytes()
+    with fits.open(tmp_path / "out.fits") as exported, fits.open(catalog) as merged:
+        assert exported[1].data.tobytes() == merged[1].data.tobytes()
+        added = set(exported[1].header) - set(merged[1].header)
+    assert added == {"DATE", "COMMAND"}, "what differs between two runs of the same images"
 
 
 @pytest.mark.parametrize("ending", ["fits", "csv"])

@@ -1,8 +1,12 @@
 """The table of images."""
 
+from io import BytesIO
+
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
+from astropy.io.votable import parse
 from astropy.table import Table
 
 from surveyfit.sky.image_table import write_images
@@ -47,3 +51,13 @@ def test_names_that_are_unknown_or_absent_are_errors(tmp_path):
     with pytest.raises(KeyError, match="n_sources"):
         write_images(tmp_path / "images.parquet", [{k: ROW[k] for k in ROW if k != "n_sources"}])
     assert not list(tmp_path.iterdir())
+
+
+def test_epochs_refer_to_utc_and_days_of_mjd(tmp_path):
+    write_images(tmp_path / "images.parquet", [ROW | {"epoch_mjd": 57388.25}])
+    footer = pq.ParquetFile(tmp_path / "images.parquet").metadata.metadata
+    votable = parse(BytesIO(footer[b"IVOA.VOTable-Parquet.content"]), verify="exception")
+    (scale,) = votable.iter_timesys()
+    assert (scale.timescale, scale.timeorigin) == ("UTC", "MJD-origin")
+    fields = votable.get_first_table().fields
+    assert [field.name for field in fields if field.ref == scale.ID] == ["epoch_mjd"]

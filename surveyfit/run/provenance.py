@@ -1,0 +1,49 @@
+"""Where a catalogue comes from, gathered from the record of its run and from its images."""
+
+from collections.abc import Iterable, Sequence
+
+from surveyfit.run.directory import Receipt, RunDirectory
+from surveyfit.run.pieces import Stage
+from surveyfit.sky.about import Provenance
+
+SAME_EPOCH = 1.0
+"""Days within which observations count as of one epoch: no star moves 0.03 arcsec in that time."""
+
+
+def provenance_of(
+    directory: RunDirectory,
+    measured: Iterable[Receipt] | None = None,
+    *,
+    with_times: bool = True,
+) -> Provenance:
+    """Tell where the catalogue of a run comes from.
+
+    Parameters
+    ----------
+    directory : RunDirectory
+    measured : iterable of Receipt, optional
+        Of the noise of each image; read from the run if not given.
+    with_times : bool
+        Whether to tell when the run ended and by which command it was made. Without them, runs of
+        the same images and options have the same provenance.
+    """
+    if measured is None:
+        measured = (receipt for _, receipt in directory.read_receipts(Stage.NOISE))
+    results = [receipt["result"] for receipt in measured]
+    record = directory.record()
+    return Provenance(
+        versions=record["versions"],
+        configuration=record["configuration"],
+        images={r["image"]["name"]: r["image"]["digest"] for r in results},
+        epoch_mjd=_common_epoch([r["facts"]["epoch_mjd"] for r in results]),
+        finished=record["updated"] if with_times else "",
+        command=record["command"] if with_times else "",
+    )
+
+
+def _common_epoch(epochs: Sequence[float | None]) -> float | None:
+    """Return the first of the epochs if all are known and the same."""
+    known = [epoch for epoch in epochs if epoch is not None]
+    if not known or len(known) < len(epochs) or max(known) - min(known) > SAME_EPOCH:
+        return None
+    return min(known)
