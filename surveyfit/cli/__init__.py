@@ -12,6 +12,7 @@ from surveyfit.cli import (  # noqa: F401  (they add their commands)
     simulate,
     submit,
     tables,
+    validate,
     watch,
 )
 from surveyfit.cli.group import Exit, cli

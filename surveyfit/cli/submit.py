@@ -2,16 +2,16 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 
+from surveyfit.cli.execution import execution_options, take_execution
 from surveyfit.cli.group import Exit, cli
 
 _BEAM = click.Tuple([float, float, float])
-_FILE = click.Path(exists=True, dir_okay=False)
 
 
 class _NumberOrFit(click.ParamType):
@@ -37,6 +37,7 @@ _TYPES: dict[str, Any] = {
     "noise": str,
     "background": str,
     "mask": str,
+    "inject": str,
     "noise_type": click.Choice(["rms", "variance", "weight"]),
     "dtype": click.Choice(["float32", "float64"]),
     "mask_bits": str,
@@ -75,82 +76,37 @@ def _measurement_options(command: Callable[..., int]) -> Callable[..., int]:
     show_default=True,
     help="Run directory.",
 )
-@click.option("--scheduler", help="Address or file of a Dask scheduler; default: this machine.")
-@click.option("--workers", type=click.IntRange(0), help="Worker processes; 0: a plain loop.")
-@click.option("--memory-limit", help="Memory of a worker, such as 4GiB; smaller tiles fit in less.")
-@click.option("--tls-ca", type=_FILE, help="Authority of an encrypted scheduler's certificates.")
-@click.option("--tls-cert", type=_FILE, help="Our certificate for an encrypted scheduler.")
-@click.option("--tls-key", type=_FILE, help="The key of our certificate.")
-@click.option("--wait", type=float, help="Seconds without any worker before it stops [300].")
-@click.option("--hang", type=float, help="Seconds without any result before it gives up [1800].")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with these options.")
-@click.option("--performance-report", help="HTML file for Dask's performance report.")
-@click.option(
-    "--metrics",
-    type=click.IntRange(1, 65535),
-    metavar="PORT",
-    help="Tell Prometheus the counts at http://127.0.0.1:PORT/metrics.",
-)
 @click.option("--dry-run", is_flag=True, help="Print the plan; nothing but headers is read.")
 @click.option("--overwrite", is_flag=True, help="Delete an earlier run in the same place.")
 @click.option("--strict", is_flag=True, help="Stop at the first failure.")
-@click.option("--quiet", is_flag=True, help="Print failures and the summary only.")
-@click.option("--verbose", is_flag=True, help="Print tracebacks of what fails.")
+@execution_options
 @_measurement_options
 def submit(
     images: tuple[str, ...],
     output: Path,
-    scheduler: str | None,
-    workers: int | None,
-    memory_limit: str | None,
-    tls_ca: str | None,
-    tls_cert: str | None,
-    tls_key: str | None,
-    wait: float | None,
-    hang: float | None,
     config: Path | None,
-    performance_report: str | None,
-    metrics: int | None,
     dry_run: bool,
-    overwrite: bool,
-    strict: bool,
-    quiet: bool,
-    verbose: bool,
-    **measurement: Any,
+    **options: Any,
 ) -> int:
     """Measure IMAGES (files, folders, globs, or a text file of paths) into a catalogue.
 
     Running it again resumes; nothing is done twice.
     """
-    from surveyfit.run.config import Config, Execution, load_config
+    from surveyfit.run.config import Config, load_config
     from surveyfit.run.memory import with_usual_tile
 
+    execution = take_execution(options)
     values = load_config(config) if config is not None else {}
-    values |= {k: v for k, v in measurement.items() if v is not None}
+    values |= {k: v for k, v in options.items() if v is not None}
     if isinstance(values.get("mask_bits"), str):
         values["mask_bits"] = [word.strip() for word in values["mask_bits"].split(",")]
-    for name in ("noise", "background", "mask"):
+    for name in ("noise", "background", "mask", "inject"):
         pattern = values.get(name)
         if isinstance(pattern, str) and not pattern.startswith("{dir"):
             # Workers may stand in another folder than the user.
             values[name] = os.path.abspath(pattern)
     settings = Config.from_dict(values)
-    limits: dict[str, Any] = {"wait": wait, "hang": hang}
-    execution = Execution(
-        workers=workers,
-        scheduler=scheduler,
-        memory_limit=memory_limit,
-        metrics=metrics,
-        tls_ca=tls_ca,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        performance_report=performance_report,
-        strict=strict,
-        overwrite=overwrite,
-        quiet=quiet,
-        verbose=verbose,
-    )
-    execution = replace(execution, **{k: v for k, v in limits.items() if v is not None})
     if "tile" not in values:
         settings = with_usual_tile(settings, output, execution)
     if dry_run:

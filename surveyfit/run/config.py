@@ -49,6 +49,9 @@ class Config:
         "rms", "what a noise image holds: rms, variance or weight"
     )
     mask_bits: tuple[str, ...] = _option((), "mask bits that are bad: MP_* names or bit numbers")
+    inject: str | None = _option(
+        None, "table of artificial sources to add to the pixels; 'validate' writes such"
+    )
     gain: float | None = _option(None, "electrons per image unit; default from the header")
     saturate: float | None = _option(None, "level of saturated pixels; default from the header")
     zeropoint: float | None = _option(None, "magnitude of a flux of 1; default from the header")

@@ -30,7 +30,7 @@ from surveyfit.sky.background import NoiseGrid, measure_grid
 from surveyfit.sky.box import Box
 from surveyfit.sky.companion import Companions
 from surveyfit.sky.cutouts import Plane, cut
-from surveyfit.sky.detect import detect
+from surveyfit.sky.detect import Detections, detect
 from surveyfit.sky.find import file_state
 from surveyfit.sky.header import Beam
 from surveyfit.sky.image import Image, scan_file
@@ -143,6 +143,7 @@ def companions(config: Config) -> Companions:
         mask=config.mask,
         noise_type=config.noise_type,
         mask_bits=config.mask_bits,
+        inject=config.inject,
     )
 
 
@@ -170,9 +171,31 @@ def cut_tile(piece: Piece, directory: RunDirectory, config: Config) -> Work:
     """Find the sources of a tile and store their cutouts."""
     assert piece.image is not None
     (tile,) = piece.tiles
-    grid = _noise_grid(piece.image, directory, config)
-    plane = _plane(piece, tile.halo, grid, config)
-    found = detect(
+    grid = noise_grid(piece.image, directory, config)
+    with opened(piece, config) as image:
+        plane = read_plane(image, tile.halo, grid)
+    found = find_sources(plane, grid, config)
+    groups = cut(plane, found, tile.core, config.filter_fwhm * FWHM_TO_SIGMA)
+    digests = write_cutouts(directory.stores.cutouts, piece.image.key, tile.label, groups)
+    return {"cutouts": _counts(groups)}, digests
+
+
+def read_plane(image: ImageReader, box: Box, grid: NoiseGrid) -> Plane:
+    """Read a box with its background and noise: the user's images where given, else the grid."""
+    pixels = image.read(box)
+    background, noise = grid.maps(box)
+    return Plane(
+        box=box,
+        image_shape=image.image.shape,
+        pixels=pixels,
+        background=background if pixels.background is None else pixels.background,
+        noise=noise if pixels.noise is None else pixels.noise,
+    )
+
+
+def find_sources(plane: Plane, grid: NoiseGrid, config: Config) -> Detections:
+    """Find the sources of a plane."""
+    return detect(
         plane.subtracted,
         plane.noise,
         plane.pixels.mask,
@@ -180,30 +203,12 @@ def cut_tile(piece: Piece, directory: RunDirectory, config: Config) -> Work:
         filter_factor=grid.filter_factor,
         filter_fwhm=config.filter_fwhm,
     )
-    groups = cut(plane, found, tile.core, config.filter_fwhm * FWHM_TO_SIGMA)
-    digests = write_cutouts(directory.stores.cutouts, piece.image.key, tile.label, groups)
-    return {"cutouts": _counts(groups)}, digests
-
-
-def _plane(piece: Piece, box: Box, grid: NoiseGrid, config: Config) -> Plane:
-    """Read a box with its background and noise: the user's images where given, else the grid."""
-    assert piece.image is not None
-    with opened(piece, config) as image:
-        pixels = image.read(box)
-    background, noise = grid.maps(box)
-    return Plane(
-        box=box,
-        image_shape=piece.image.shape,
-        pixels=pixels,
-        background=background if pixels.background is None else pixels.background,
-        noise=noise if pixels.noise is None else pixels.noise,
-    )
 
 
 def fit_tiles(piece: Piece, directory: RunDirectory, config: Config) -> Work:
     """Fit the cutouts of some tiles and write their part of the catalogue."""
     assert piece.image is not None
-    grid = _noise_grid(piece.image, directory, config)
+    grid = noise_grid(piece.image, directory, config)
     stored = (
         (tile.label, group)
         for tile in piece.tiles
@@ -227,7 +232,8 @@ def fit_tiles(piece: Piece, directory: RunDirectory, config: Config) -> Work:
     return result, {part: digest}
 
 
-def _noise_grid(image: Image, directory: RunDirectory, config: Config) -> NoiseGrid:
+def noise_grid(image: Image, directory: RunDirectory, config: Config) -> NoiseGrid:
+    """Read the background and noise that were measured of an image, if they are as committed."""
     directory.check_files(noise_piece(image, config))
     return read_grid(directory.stores.noise, image.key)
 

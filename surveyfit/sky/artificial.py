@@ -1,9 +1,9 @@
 """An artificial image with known truth: stars and galaxies, photon noise, cosmic rays.
 
-It is the judge of the fits, so it shares nothing with them. A source is a Gaussian given by the
-covariance matrix C of its light, ``amp * exp(-d' C^-1 d / 2)``, sampled at pixel centres: stars
-have the C of the seeing, galaxies that of the seeing plus their own (a convolution of Gaussians
-adds their covariances). An image is Poisson(sky + sources) + Normal(0, READ_NOISE) electrons.
+It is the judge of the fits, so it shares nothing with them. A source is a Gaussian of a given
+covariance matrix C: stars have the C of the seeing, galaxies that of the seeing plus their own (a
+convolution of Gaussians adds their covariances). An image is Poisson(sky + sources) + Normal(0,
+READ_NOISE) electrons.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,9 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from surveyfit.sky.box import Box
+from surveyfit.sky.gaussian_light import FWHM_PER_SIGMA, covariances, draw_stamp, stamp_box
+
 SKY = 400.0
 """Electrons of sky in every pixel."""
 
@@ -21,8 +24,6 @@ READ_NOISE = 5.0
 
 EMPTY_NOISE = float(np.hypot(np.sqrt(SKY), READ_NOISE))
 """Standard deviation of a pixel without sources, electrons: the unit of peak_snr."""
-
-FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
 
 SEEING_FWHM = (3.6, 3.4)
 """Axes of a star in pixels, FWHM; not quite round, as real ones."""
@@ -41,9 +42,6 @@ PEAK_SNR = (5.0, 1000.0)
 
 COUNTS_SLOPE = 1.8
 """dN/dS goes as S to minus this: faint sources are many."""
-
-STAMP_SIGMAS = 6.5
-"""Half width of a drawn source in sigmas; beyond, even the brightest is below 2e-5 electrons."""
 
 COSMIC_RAYS_PER_PIXEL = 4e-5
 COSMIC_RAY_LENGTH = (1, 12)
@@ -77,8 +75,8 @@ class Simulated:
 
 def draw_image(rng: np.random.Generator, size: int, sources: int) -> Simulated:
     """Draw one image: sources, noise, cosmic rays and a dead column."""
-    truth, covariances = _draw_sources(rng, size, sources)
-    light = _render(truth, covariances, size)
+    truth, matrices = _draw_sources(rng, size, sources)
+    light = _render(truth, matrices, size)
     electrons = rng.poisson(SKY + light) + rng.normal(0.0, READ_NOISE, light.shape)
     cosmic_rays = _draw_cosmic_rays(rng, size)
     np.add.at(electrons, (cosmic_rays["y"], cosmic_rays["x"]), cosmic_rays["electrons"])
@@ -95,15 +93,15 @@ def _draw_sources(
     """Draw the true sources and the covariance matrix (n, 2, 2) of each, pixels squared."""
     x, y = rng.uniform(-0.5, size - 0.5, (2, sources))
     galaxy = rng.random(sources) < GALAXY_SHARE
-    covariances = _seeing() + np.where(galaxy[:, None, None], _galaxy_shapes(rng, sources), 0.0)
+    matrices = _seeing() + np.where(galaxy[:, None, None], _galaxy_shapes(rng, sources), 0.0)
     peak_snr = _power_law(rng.random(sources), *PEAK_SNR)
     amp = peak_snr * EMPTY_NOISE
-    variances, axes = np.linalg.eigh(covariances)
+    variances, axes = np.linalg.eigh(matrices)
     minor, major = FWHM_PER_SIGMA * np.sqrt(variances).T
     truth = {
         "x": x,
         "y": y,
-        "flux": 2 * np.pi * amp * np.sqrt(np.linalg.det(covariances)),
+        "flux": 2 * np.pi * amp * np.sqrt(np.linalg.det(matrices)),
         "amp": amp,
         "fwhm_maj": major,
         "fwhm_min": minor,
@@ -112,27 +110,17 @@ def _draw_sources(
         "nearest_pix": _distance_to_nearest(x, y),
         "kind": np.where(galaxy, "galaxy", "star"),
     }
-    return Table(truth), covariances
+    return Table(truth), matrices
 
 
 def _seeing() -> NDArray[np.float64]:
     major, minor = np.array(SEEING_FWHM)[:, None] / FWHM_PER_SIGMA
-    return _covariances(major, minor, np.array([SEEING_ANGLE]))
+    return covariances(major, minor, np.array([SEEING_ANGLE]))
 
 
 def _galaxy_shapes(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
     major = rng.uniform(*GALAXY_FWHM, n) / FWHM_PER_SIGMA
-    return _covariances(major, major * rng.uniform(*GALAXY_AXIS_RATIO, n), rng.uniform(0, 180, n))
-
-
-def _covariances(
-    major: NDArray[np.float64], minor: NDArray[np.float64], degrees: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Covariance matrices (n, 2, 2) of ellipses with these sigmas (n,) and angles (n,)."""
-    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    rotation = np.array([[cos, -sin], [sin, cos]])
-    variances = np.array([major**2, minor**2])
-    return np.einsum("ikn,kn,jkn->nij", rotation, variances, rotation)
+    return covariances(major, major * rng.uniform(*GALAXY_AXIS_RATIO, n), rng.uniform(0, 180, n))
 
 
 def _power_law(
@@ -150,17 +138,13 @@ def _distance_to_nearest(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDAr
     return KDTree(positions).query(positions, k=[2])[0][:, 0]
 
 
-def _render(truth: Table, covariances: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+def _render(truth: Table, matrices: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     """Sum of all sources without noise, (size, size) electrons."""
     light = np.zeros((size, size))
-    reach = STAMP_SIGMAS * truth["fwhm_maj"] / FWHM_PER_SIGMA
-    for source, inverse, r in zip(truth, np.linalg.inv(covariances), reach, strict=True):
-        columns = slice(max(0, int(source["x"] - r)), int(source["x"] + r) + 1)
-        rows = slice(max(0, int(source["y"] - r)), int(source["y"] + r) + 1)
-        dx = np.arange(size)[columns] - source["x"]
-        dy = np.arange(size)[rows, None] - source["y"]
-        distance2 = inverse[0, 0] * dx**2 + 2 * inverse[0, 1] * dx * dy + inverse[1, 1] * dy**2
-        light[rows, columns] += source["amp"] * np.exp(-distance2 / 2)
+    whole = Box(0, size, 0, size)
+    for source, covariance in zip(truth, matrices, strict=True):
+        box = stamp_box(source["x"], source["y"], covariance).common(whole)
+        light[box.slices] += draw_stamp(box, source["x"], source["y"], source["amp"], covariance)
     return light
 
 

@@ -41,6 +41,11 @@ class Box:
             min(self.x1 + margin, nx),
         )
 
+    def common(self, other: "Box") -> "Box":
+        """Return the pixels of both boxes; a box without pixels where they do not meet."""
+        y0, x0 = max(self.y0, other.y0), max(self.x0, other.x0)
+        return Box(y0, max(y0, min(self.y1, other.y1)), x0, max(x0, min(self.x1, other.x1)))
+
     def within(self, outer: "Box") -> tuple[slice, slice]:
         """Index of this box in an array that holds the pixels of ``outer``."""
         return (

@@ -1,4 +1,4 @@
-"""Images beside an image: its noise, its background, its mask."""
+"""Files beside an image: its noise, its background, its mask, its artificial sources."""
 
 import hashlib
 import os
@@ -6,6 +6,7 @@ import re
 import string
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 from astropy.io import fits
@@ -14,6 +15,7 @@ from surveyfit.errors import InputError
 from surveyfit.sky.find import file_state, stem_of
 from surveyfit.sky.hdu import Hdu, card, select_hdu
 from surveyfit.sky.image import Image
+from surveyfit.sky.injected import read_table
 from surveyfit.sky.layout import file_digest, read_layout, readable
 
 ROLES = ("noise", "background", "mask")
@@ -46,6 +48,8 @@ class Companions:
     mask_bits : tuple of str
         Names (from MP_* cards) or numbers of the bits that make a pixel bad. If empty:
         `BAD_PLANES` where the mask has MP_* cards, else any value but zero.
+    inject : str or None
+        One table of artificial sources for all images (`surveyfit.sky.injected`).
     """
 
     noise: str | None = None
@@ -53,23 +57,27 @@ class Companions:
     mask: str | None = None
     noise_type: NoiseType = "rms"
     mask_bits: tuple[str, ...] = ()
+    inject: str | None = None
 
     def validate(self) -> None:
-        """Check the patterns without looking at any file.
+        """Check the patterns without looking at any image.
 
         Raises
         ------
         InputError
-            If a pattern has an unknown field or unbalanced braces.
+            If a pattern has an unknown field or unbalanced braces, or the table cannot be read.
         """
         for option in ROLES:
             if pattern := getattr(self, option):
                 _check_pattern(option, pattern)
+        if self.inject is not None:
+            read_table(Path(self.inject))
 
     def files(self, image: Image) -> tuple[str, ...]:
-        """Return the paths that the patterns name for an image, whether they exist or not."""
+        """Return the paths of all companions of an image, whether they exist or not."""
         patterns = {role: getattr(self, role) for role in ROLES}
-        return tuple(_fill(role, p, image)[0] for role, p in patterns.items() if p is not None)
+        named = [_fill(role, p, image)[0] for role, p in patterns.items() if p is not None]
+        return (*named, self.inject) if self.inject is not None else tuple(named)
 
     def digest(self, image: Image) -> str:
         """Return one SHA-256 of the bytes of all companion files of an image; empty if none."""

@@ -13,6 +13,7 @@ from surveyfit.sky.box import Box
 from surveyfit.sky.companion import Companions, NoiseType, bad_bits, saturated_bits
 from surveyfit.sky.header import Facts, read_facts
 from surveyfit.sky.image import Image
+from surveyfit.sky.injected import injected_into
 from surveyfit.sky.plane import PlaneReader
 from surveyfit.sky.world import World
 
@@ -87,6 +88,7 @@ class ImageReader:
             noise = self._companions.locate("noise", self.image)
             background = self._companions.locate("background", self.image)
             mask = self._companions.locate("mask", self.image) or self.image.own_mask
+            self._injected = injected_into(self.image, self._companions.inject)
             self._noise = stack.enter_context(PlaneReader(noise)) if noise else None
             self._background = stack.enter_context(PlaneReader(background)) if background else None
             self._mask = stack.enter_context(PlaneReader(mask)) if mask else None
@@ -113,13 +115,15 @@ class ImageReader:
         """Read a box; it must lie inside the image.
 
         Blocks of zeros are looked for beyond its edges, so that what is masked does not depend
-        on the boxes in which an image is read.
+        on the boxes in which an image is read. Artificial sources are added before saturation is
+        judged.
         """
         wide = box.grow(ZERO_BLOCK - 1, self.image.shape)
         inner = box.within(wide)
         values = self._science.read(wide)
         data = _sane(values[inner])
         mask = np.isnan(data) | _zero_blocks(values)[inner]
+        self._injected.add_to(data, box)
         saturated = np.zeros(box.shape, bool)
         if self.facts.saturate is not None:
             saturated |= data >= self.facts.saturate

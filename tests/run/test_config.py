@@ -58,6 +58,7 @@ def test_every_field_changes_the_key() -> None:
         mask="c",
         noise_type="weight",
         mask_bits=("1",),
+        inject="d",
         gain=2.0,
         saturate=9.0,
         zeropoint=1.0,
