@@ -17,9 +17,20 @@ from surveyfit.schema import COLUMNS, FLAG_WORDS, GOOD
     type=click.Path(path_type=Path),
     help="File to write: .fits .vot .csv .ecsv .parquet .reg (DS9).",
 )
-def catalog(run: Path, target: Path) -> None:
+@click.option(
+    "--style",
+    type=click.Choice(["aegean", "pybdsf", "sextractor"]),
+    help="Write the columns of that program (docs/styles.md); sextractor also .txt and .cat.",
+)
+def catalog(run: Path, target: Path, style: str | None) -> None:
     """Export the catalogue of a run; the format follows the extension."""
     from surveyfit.run.catalogue import export_catalogue
+    from surveyfit.run.styled import export_styled
+
+    if style is not None:
+        rows, left_out = export_styled(run, target, style)
+        click.echo(f"{rows} rows in {target}, {left_out} left out (no fit or no sky position)")
+        return
 
     rows = export_catalogue(run, target)
     click.echo(f"{rows} rows in {target}")
