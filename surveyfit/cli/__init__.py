@@ -9,6 +9,7 @@ import click
 
 from surveyfit.cli import (  # noqa: F401  (they add their commands)
     look,
+    report,
     simulate,
     submit,
     tables,
