@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
+from astropy.io import fits
 from scipy import ndimage
 
 from surveyfit.sky.box import Box
@@ -109,7 +110,12 @@ class ImageReader:
     @cached_property
     def world(self) -> World:
         """World coordinates of the image."""
-        return World(self.header, self._science.hdus)
+        return World(self.header, self.hdus)
+
+    @property
+    def hdus(self) -> fits.HDUList:
+        """All that the file of the image holds."""
+        return self._science.hdus
 
     def read(self, box: Box) -> Pixels:
         """Read a box; it must lie inside the image.
