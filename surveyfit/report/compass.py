@@ -6,8 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patheffects import AbstractPathEffect
+from numpy.typing import NDArray
 
 from surveyfit.report.source_view import SourceView
+
+Point = tuple[float, float] | NDArray[np.float64]
+Outline = Sequence[AbstractPathEffect]
 
 LONGEST_BAR = 0.35
 """Of the side of the picture."""
@@ -33,14 +37,13 @@ UNITS = (
 """Units of length on the sky and the arcsec in each, largest first."""
 
 
-def draw_scale_bar(axes: Axes, view: SourceView, outline: Sequence[AbstractPathEffect]) -> None:
+def draw_scale_bar(axes: Axes, view: SourceView, outline: Outline) -> None:
     """Draw a bar of a round length: an angle where the sky is known, else pixels."""
     scale = math.sqrt(abs(np.linalg.det(view.jacobian)))
     words, pixels = _bar(LONGEST_BAR * view.side, scale if math.isfinite(scale) else None)
     x, y = (corner + CORNER * view.side for corner in view.corner)
-    style = {"color": "white", "path_effects": list(outline)}
-    axes.plot([x, x + pixels], [y, y], lw=2.0, solid_capstyle="butt", **style)
-    axes.text(x + pixels / 2, y + 0.02 * view.side, words, ha="center", va="bottom", **style)
+    _line(axes, (x, y), (x + pixels, y), outline)
+    _letters(axes, (x + pixels / 2, y + 0.05 * view.side), words, outline)
 
 
 def _bar(longest: float, scale: float | None) -> tuple[str, float]:
@@ -66,7 +69,7 @@ def _round_length(longest: float) -> float:
     return next(step * power for step in STEPS if step * power <= longest)
 
 
-def draw_compass(axes: Axes, view: SourceView, outline: Sequence[AbstractPathEffect]) -> None:
+def draw_compass(axes: Axes, view: SourceView, outline: Outline) -> None:
     """Draw arrows to north and east; nothing where the sky is not known."""
     if not np.isfinite(view.jacobian).all():
         return
@@ -74,7 +77,16 @@ def draw_compass(axes: Axes, view: SourceView, outline: Sequence[AbstractPathEff
     foot = np.array(view.corner) + np.array(CENTRE) * view.side
     for letter, direction in (("E", to_pixels[:, 0]), ("N", to_pixels[:, 1])):
         step = direction / np.hypot(*direction) * view.side
-        style = {"color": "white", "path_effects": list(outline)}
-        tip = foot + ARROW * step
-        axes.plot([foot[0], tip[0]], [foot[1], tip[1]], lw=1.6, **style)
-        axes.text(*(foot + LETTER * step), letter, ha="center", va="center", **style)
+        _line(axes, foot, foot + ARROW * step, outline)
+        _letters(axes, foot + LETTER * step, letter, outline)
+
+
+def _line(axes: Axes, start: Point, end: Point, outline: Outline) -> None:
+    x, y = zip(start, end, strict=True)
+    axes.plot(x, y, lw=1.8, color="white", solid_capstyle="butt", path_effects=list(outline))
+
+
+def _letters(axes: Axes, place: Point, words: str, outline: Outline) -> None:
+    x, y = place
+    letters = axes.text(x, y, words, color="white", ha="center", va="center")
+    letters.set_path_effects(list(outline))

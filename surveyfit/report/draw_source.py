@@ -5,6 +5,7 @@ linear for the noise and logarithmic for the source, so that faint wings and a b
 seen (Lupton et al. 1999, AJ 118, 1406). A value has the same distance from zero in all three.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -45,22 +46,44 @@ HATCH = "/////"
 """Of pixels that the fit did not use."""
 
 
-class Scale(NamedTuple):
-    """Colours of values above the fitted level: of data and model, and of the residual."""
+class Stretch(NamedTuple):
+    """How values above the fitted level become colours.
 
-    above: Normalize
-    around: Normalize
+    Attributes
+    ----------
+    width : float
+        Distance from zero within which the stretch is nearly linear, image units.
+    bottom, top : float
+        Values of the first and the last colour.
+    """
+
+    width: float
+    bottom: float
+    top: float
+
+    @property
+    def norm(self) -> AsinhNorm:
+        """The same for matplotlib."""
+        return AsinhNorm(linear_width=self.width, vmin=self.bottom, vmax=self.top)
+
+    def place(self, value: float) -> float:
+        """Return where a value stands between the first colour (0) and the last (1)."""
+        low, here, high = (math.asinh(v / self.width) for v in (self.bottom, value, self.top))
+        return (here - low) / (high - low)
 
 
-def colour_scale(view: SourceView) -> Scale:
-    """Return the stretch of a source: its peak is the top, for the residual on both sides."""
+class Stretches(NamedTuple):
+    """That of data and model, and that of the residual: the same, but on both sides of zero."""
+
+    above: Stretch
+    around: Stretch
+
+
+def stretches(view: SourceView) -> Stretches:
+    """Return the stretches of a source, whose peak is the top."""
     noise = float(view.row["local_rms"])
-    top = max(_peak(view), FAINTEST_TOP * noise)
-    width = LINEAR * noise
-    return Scale(
-        AsinhNorm(linear_width=width, vmin=-BELOW * noise, vmax=top),
-        AsinhNorm(linear_width=width, vmin=-top, vmax=top),
-    )
+    top, width = max(_peak(view), FAINTEST_TOP * noise), LINEAR * noise
+    return Stretches(Stretch(width, -BELOW * noise, top), Stretch(width, -top, top))
 
 
 def _peak(view: SourceView) -> float:
@@ -100,11 +123,11 @@ def draw_source(
     list of AxesImage
         One a panel, for colour bars.
     """
-    scale = colour_scale(view)
-    panels: list[tuple[NDArray[np.float64], str, Normalize]] = [
-        (view.data - level(view), MAP, scale.above),
-        (view.model - level(view), MAP, scale.above),
-        (np.where(view.mask, np.nan, view.residual), DIVERGING, scale.around),
+    above, around = (stretch.norm for stretch in stretches(view))
+    panels: list[tuple[NDArray[np.floating], str, Normalize]] = [
+        (view.data - level(view), MAP, above),
+        (view.model - level(view), MAP, above),
+        (np.where(view.mask, np.nan, view.residual), DIVERGING, around),
         (np.where(view.mask, np.nan, view.weights), WEIGHTS, Normalize(0, 1)),
     ]
     drawn = [_show(a, view, *panel) for a, panel in zip(axes, panels, strict=False)]
@@ -114,7 +137,7 @@ def draw_source(
 
 
 def _show(
-    axes: Axes, view: SourceView, values: NDArray[np.float64], name: str, norm: Normalize
+    axes: Axes, view: SourceView, values: NDArray[np.floating], name: str, norm: Normalize
 ) -> AxesImage:
     box = view.box
     return axes.imshow(

@@ -88,7 +88,7 @@ def rows_within(parts: Sequence[Part], image: str, x: range, y: range) -> Iterat
         at_x, at_y = np.rint(to_numpy(table["x"])), np.rint(to_numpy(table["y"]))
         inside = (at_x >= x.start) & (at_x < x.stop) & (at_y >= y.start) & (at_y < y.stop)
         for index in np.flatnonzero(inside):
-            yield _row(table, index)
+            yield _row(table, int(index))
 
 
 def _key(word: int | str) -> int | str:
@@ -110,7 +110,7 @@ def _in_part(path: Path, keys: set[int | str]) -> list[tuple[int | str, int]]:
 
 
 def _row(table: pa.Table, index: int) -> Row:
-    one = table.slice(int(index), 1)
+    one = table.slice(index, 1)
     values: dict[str, Any] = {name: to_numpy(one[name])[0] for name in one.column_names}
     return {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
 

@@ -73,7 +73,8 @@ def read_model(parts: Iterable[Path]) -> ModelSky:
         If a part is missing or damaged.
     """
     tables = [read_columns(part, _COLUMNS) for part in parts]
-    columns = [np.concatenate([to_numpy(t[name]) for t in tables] or [[]]) for name in _COLUMNS]
+    nothing = np.zeros(0)
+    columns = [np.concatenate([nothing, *(to_numpy(t[name]) for t in tables)]) for name in _COLUMNS]
     flags, noise, major = columns[0].astype(np.int64), columns[1], columns[2]
     params = np.stack([*columns[3:], np.zeros(len(flags))], axis=1)
     drawn = np.isfinite(params).all(axis=1) & (flags & NOT_DRAWN == 0) & (major <= LARGEST_FWHM)

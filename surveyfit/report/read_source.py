@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import zarr
@@ -102,14 +102,15 @@ def _cutout(directory: RunDirectory, place: Place, image: Image) -> _Cutout:
     try:
         groups = zarr.open_group(directory.stores.cutouts, path=f"{place.image}/{tile}", mode="r")
         for _, group in groups.groups():
-            sources = Sources.from_array(group["sources"][...])
+            arrays: dict[str, Any] = dict(group.arrays())
+            sources = Sources.from_array(arrays["sources"][...])
             ids = source_ids(image, sources.peak_x, sources.peak_y)
             for i in np.flatnonzero(ids == place.row["source_id"]):
                 return _Cutout(
                     corner=(int(sources.corner_x[i]), int(sources.corner_y[i])),
                     peak=(int(sources.peak_x[i]), int(sources.peak_y[i])),
-                    pixels=group["pixels"][i],
-                    noise=group["noise"][i] if "noise" in group else None,
+                    pixels=arrays["pixels"][i],
+                    noise=arrays["noise"][i] if "noise" in arrays else None,
                 )
     except (OSError, KeyError, ValueError) as error:  # zarr's errors of what is lost or damaged
         raise _no_cutout(directory, place) from error
