@@ -13,7 +13,6 @@ from surveyfit.schema import COLUMNS, FLAG_WORDS, GOOD
 @click.option(
     "-t",
     "--target",
-    required=True,
     type=click.Path(path_type=Path),
     help="File to write: .fits .vot .csv .ecsv .parquet .reg (DS9).",
 )
@@ -22,15 +21,35 @@ from surveyfit.schema import COLUMNS, FLAG_WORDS, GOOD
     type=click.Choice(["aegean", "pybdsf", "sextractor"]),
     help="Write the columns of that program (docs/styles.md); sextractor also .txt and .cat.",
 )
-def catalog(run: Path, target: Path, style: str | None) -> None:
-    """Export the catalogue of a run; the format follows the extension."""
-    from surveyfit.run.catalogue import export_catalogue
-    from surveyfit.run.styled import export_styled
+@click.option(
+    "--hats",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder to write for LSDB; needs pip install 'surveyfit[hats]'.",
+)
+def catalog(run: Path, target: Path | None, style: str | None, hats: Path | None) -> None:
+    """Export the catalogue of a run to a file (-t), or to a folder for LSDB (--hats).
 
-    if style is not None:
-        rows, left_out = export_styled(run, target, style)
-        click.echo(f"{rows} rows in {target}, {left_out} left out (no fit or no sky position)")
+    The format of a file follows its extension.
+    """
+    if (target is None) == (hats is None):
+        raise click.UsageError("give either -t FILE or --hats DIR")
+    if hats is not None:
+        if style is not None:
+            raise click.UsageError("--style goes with -t FILE, not with --hats")
+        from surveyfit.run.hats import export_hats
+
+        rows, left_out = export_hats(run, hats)
+        click.echo(f"{rows} rows in {hats}, {left_out} left out (no position on the sky)")
         return
+    assert target is not None
+    if style is not None:
+        from surveyfit.run.styled import export_styled
+
+        rows, left_out = export_styled(run, target, style)
+        click.echo(f"{rows} rows in {target}, {left_out} left out (docs/styles.md)")
+        return
+    from surveyfit.run.catalogue import export_catalogue
 
     rows = export_catalogue(run, target)
     click.echo(f"{rows} rows in {target}")

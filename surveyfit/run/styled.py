@@ -24,7 +24,7 @@ def export_styled(run: Path, target: Path, style: str) -> tuple[int, int]:
     Returns
     -------
     written, left_out : int
-        Rows; left out are those without a fit, or without a place on the sky where one is needed.
+        Rows.
 
     Raises
     ------

@@ -14,6 +14,7 @@ from astropy.table import Column, Table
 from numpy.typing import NDArray
 
 from surveyfit.errors import InputError
+from surveyfit.schema import GOOD
 from surveyfit.sky.atomic import replacing
 from surveyfit.sky.described import flux_unit
 from surveyfit.sky.export import WRITERS, check_place, export
@@ -68,14 +69,16 @@ def styled(table: Table, images: Mapping[str, Observed], style: Style) -> Table:
     Returns
     -------
     Table
-        The program's columns; with several images a last one, ``image``. Rows without a fit, and
-        if the style needs it those without a place on the sky, are left out: scripts written for
-        these programs expect numbers.
+        The program's columns; with several images a last one, ``image``. Left out are rows
+        without a fit, as scripts written for these programs expect numbers, and those that the
+        style cannot take.
     """
-    fitted = np.isfinite(table["x"])
+    taken = np.isfinite(table["x"])
     if style.needs_sky:
-        fitted &= np.isfinite(table["ra"])
-    rows = table[np.asarray(fitted)]
+        taken &= np.isfinite(table["ra"])
+    if style.only_good:
+        taken &= table["flags"] & GOOD == 0
+    rows = table[np.asarray(taken)]
     sources = _sources(rows, images)
     unit = _common(rows["flux_unit"])
     columns = [_column(column, sources, unit) for column in style.columns]

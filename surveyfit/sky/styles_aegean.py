@@ -106,4 +106,4 @@ COLUMNS = tuple(StyleColumn(*row) for row in (
 ))
 # fmt: on
 
-AEGEAN = Style("Aegean", COLUMNS, needs_sky=True, writers={})
+AEGEAN = Style("Aegean", COLUMNS, needs_sky=True, only_good=False, writers={})

@@ -61,6 +61,9 @@ class Style(NamedTuple):
         In its order.
     needs_sky : bool
         Whether a source without a place on the sky can be no row.
+    only_good : bool
+        Whether only good rows are taken: for a program that lists no fit that it does not trust,
+        and has no column to say so.
     writers : mapping of str to callable
         By extension, where the program's own format is none of ours: called with the table, what
         is known of each of its images, and the file.
@@ -69,6 +72,7 @@ class Style(NamedTuple):
     program: str
     columns: tuple[StyleColumn, ...]
     needs_sky: bool
+    only_good: bool
     writers: Mapping[str, Callable[[Table, Mapping[str, Observed], Path], object]]
 
 

@@ -194,4 +194,4 @@ def _word(value: float | str) -> str:
     return str(value)
 
 
-PYBDSF = Style("PyBDSF", COLUMNS, needs_sky=True, writers={".csv": write_gaul})
+PYBDSF = Style("PyBDSF", COLUMNS, needs_sky=True, only_good=True, writers={".csv": write_gaul})

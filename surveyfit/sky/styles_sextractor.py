@@ -118,5 +118,6 @@ SEXTRACTOR = Style(
     "SExtractor",
     COLUMNS,
     needs_sky=False,
+    only_good=False,
     writers={".txt": write_ascii_head, ".cat": write_ascii_head},
 )

@@ -90,6 +90,13 @@ def test_a_source_without_a_place_on_the_sky_is_a_row_where_pixels_are_enough() 
     assert rows == {"aegean": 0, "pybdsf": 0, "sextractor": N - 1}
 
 
+def test_pybdsf_lists_good_sources_only() -> None:
+    flags = np.full(N, int(Flag.MASKED_PIXELS), np.int32)
+    flags[4:6] = Flag.MODEL_MISMATCH
+    table = styled(catalogue(flags=flags), IMAGES, STYLES["pybdsf"])
+    assert len(table) == N - 1 - 2
+
+
 @pytest.mark.parametrize("flag", FLAG_WORDS)
 def test_what_is_good_here_is_good_there(flag: Flag) -> None:
     ours = catalogue(flags=np.full(N, int(flag), np.int32), n_components=np.ones(N, np.int32))
