@@ -39,8 +39,9 @@ UNITS = (
 
 def draw_scale_bar(axes: Axes, view: SourceView, outline: Outline) -> None:
     """Draw a bar of a round length: an angle where the sky is known, else pixels."""
-    scale = math.sqrt(abs(np.linalg.det(view.jacobian)))
-    words, pixels = _bar(LONGEST_BAR * view.side, scale if math.isfinite(scale) else None)
+    known = np.isfinite(view.jacobian).all()
+    scale = math.sqrt(abs(np.linalg.det(view.jacobian))) if known else None
+    words, pixels = _bar(LONGEST_BAR * view.side, scale)
     x, y = (corner + CORNER * view.side for corner in view.corner)
     _line(axes, (x, y), (x + pixels, y), outline)
     _letters(axes, (x + pixels / 2, y + 0.05 * view.side), words, outline)
@@ -52,7 +53,7 @@ def _bar(longest: float, scale: float | None) -> tuple[str, float]:
     >>> _bar(11.0, 0.2)
     ('2″', 10.0)
     >>> _bar(11.0, None)
-    ('10 px', 10)
+    ('10 px', 10.0)
     """
     if scale is None:
         pixels = _round_length(longest)

@@ -166,7 +166,7 @@ def _finish(axes: Axes, view: SourceView, number: int, annotate: bool) -> None:
         _outlined(axes, Rectangle((x - 0.5, y - 0.5), 1, 1, lw=1.0))
         draw_scale_bar(axes, view, OUTLINE)
         draw_compass(axes, view, OUTLINE)
-    if title in ("model", "residual") and not np.isfinite(view.params).all():
+    if title == "model" and not np.isfinite(view.params).all():
         axes.text(0.5, 0.5, "no fit", transform=axes.transAxes, ha="center", va="center")
 
 

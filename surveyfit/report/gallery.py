@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
-from surveyfit.report.draw_source import DIVERGING, MAP, NOTHING, colour_scale, level
+from surveyfit.report.draw_source import DIVERGING, MAP, NOTHING, level, stretches
 from surveyfit.report.page_sources import Rows, Sources
 from surveyfit.report.read_source import read_sources
 from surveyfit.report.source_view import SourceView
@@ -154,12 +154,12 @@ def _raised(flags: int) -> list[Flag]:
 
 
 def _picture(view: SourceView) -> str:
-    scale = colour_scale(view)
+    above, around = (stretch.norm for stretch in stretches(view))
     residual = np.where(view.mask, np.nan, view.residual)
     panels = [
-        _coloured(view.data - level(view), MAP, scale.above),
-        _coloured(view.model - level(view), MAP, scale.above),
-        _coloured(residual, DIVERGING, scale.around),
+        _coloured(view.data - level(view), MAP, above),
+        _coloured(view.model - level(view), MAP, above),
+        _coloured(residual, DIVERGING, around),
     ]
     gap = np.zeros((view.side, GAP, 4), np.uint8)
     strip = np.concatenate([panels[0], gap, panels[1], gap, panels[2]], axis=1)

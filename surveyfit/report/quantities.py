@@ -41,8 +41,8 @@ def readable_unit(unit: str, size: float) -> tuple[float, str]:
     --------
     >>> readable_unit("Jy/beam", 0.0123)
     (0.001, 'mJy/beam')
-    >>> readable_unit("", 4e-12)
-    (1e-12, '10⁻¹² image units')
+    >>> readable_unit("", 50.0)
+    (1.0, 'image units')
     """
     size = abs(size) if math.isfinite(size) and size else 1.0
     if unit.startswith("Jy"):
@@ -52,26 +52,27 @@ def readable_unit(unit: str, size: float) -> tuple[float, str]:
     if PLAIN[0] <= size < PLAIN[1]:
         return 1.0, name
     power = math.floor(math.log10(size))
-    return 10.0**power, f"10{str(power).translate(SUPERSCRIPTS)} {name}"
+    return 10.0**power, f"\N{MULTIPLICATION SIGN}10{str(power).translate(SUPERSCRIPTS)} {name}"
 
 
-def with_error(value: float, error: float) -> str:
-    """Write a number and its error, to the second digit of the error.
+def with_error(value: float, error: float, unit: str = "") -> str:
+    """Write a number and its error, to the second digit of the error, and the unit.
 
-    >>> with_error(12.3456, 0.123)
-    '12.35 ± 0.12'
+    >>> with_error(12.3456, 0.123, "arcsec")
+    '12.35 ± 0.12 arcsec'
     >>> with_error(12.3456, float("nan"))
     '12.35 ± ?'
     """
     if not math.isfinite(value):
         return "unknown"
+    end = f" {unit}" if unit else ""
     if not (math.isfinite(error) and error > 0):
-        return f"{plain(value)} \N{PLUS-MINUS SIGN} ?"
+        return f"{plain(value)} \N{PLUS-MINUS SIGN} ?{end}"
     decimals = max(0, ERROR_DIGITS - 1 - math.floor(math.log10(error)))
-    return f"{value:.{decimals}f} \N{PLUS-MINUS SIGN} {error:.{decimals}f}"
+    return f"{value:.{decimals}f} \N{PLUS-MINUS SIGN} {error:.{decimals}f}{end}"
 
 
-def plain(value: float) -> str:
+def plain(value: float, digits: int = DIGITS) -> str:
     """Write a number without an error.
 
     >>> plain(0.00123456), plain(123456.7), plain(1.5e-9), plain(float("nan"))
@@ -80,6 +81,6 @@ def plain(value: float) -> str:
     if not math.isfinite(value):
         return "unknown"
     if not PLAIN[0] <= abs(value) < PLAIN[1]:
-        return f"{value:.{DIGITS}g}"
-    decimals = max(0, DIGITS - 1 - math.floor(math.log10(abs(value))))
+        return f"{value:.{digits}g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:.{decimals}f}"

@@ -9,7 +9,7 @@ from surveyfit.report.draw_source import TITLES, draw_source
 from surveyfit.report.source_view import SourceView
 from surveyfit.report.source_words import Line, describe
 
-WIDTH, PICTURES = 13.0, 4.2
+WIDTH, PICTURES = 13.0, 4.1
 """Inches: of the page, and the height of the pictures."""
 
 LINE = 0.235
@@ -18,11 +18,14 @@ LINE = 0.235
 POINTS = 9.5
 """Of the words."""
 
-COLUMNS = ((0.012, 0.085), (0.50, 0.555))
+COLUMNS = ((0.012, 0.095), (0.51, 0.565))
 """Where the two columns of words begin, and what they say: shares of the width."""
 
-CHARACTERS = 82
+CHARACTERS = 80
 """Of a line."""
+
+INDENT = "   "
+"""Before the rest of what is longer than a line."""
 
 SECOND_COLUMN = "noise"
 """The first line of the second column."""
@@ -67,7 +70,9 @@ def _broken(lines: list[Line]) -> list[Line]:
         (label if first else "", part)
         for label, words in lines
         for first, part in zip(
-            (True, *(False for _ in words)), textwrap.wrap(words, CHARACTERS), strict=False
+            (True, *(False for _ in words)),
+            textwrap.wrap(words, CHARACTERS, subsequent_indent=INDENT),
+            strict=False,
         )
     ]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from astropy.coordinates import Angle
 
-from surveyfit.report.quantities import plain, readable_unit, with_error
+from surveyfit.report.quantities import ERROR_DIGITS, plain, readable_unit, with_error
 from surveyfit.report.source_view import Row, SourceView
 from surveyfit.schema import FIT_STATUS_WORDS, FLAG_WORDS, GOOD, FitStatus
 
@@ -24,7 +24,7 @@ def describe(view: SourceView) -> list[Line]:
     row = view.row
     return [
         ("source", f"{row['name'] or 'no name (no sky position)'}, source_id {row['source_id']}"),
-        ("image", f"{row['image']}, tile {row['tile']}"),
+        ("image", _image(row)),
         *_position(row),
         *_flux(row),
         *_sizes(row),
@@ -32,6 +32,11 @@ def describe(view: SourceView) -> list[Line]:
         ("flags", flag_summary(row)),
         *(("", words) for words in flag_words(row)),
     ]
+
+
+def _image(row: Row) -> str:
+    words = f"{row['image']}, tile {row['tile']}"
+    return words if row["is_primary"] else f"{words} (not primary: a better image shows this sky)"
 
 
 def flag_summary(row: Row) -> str:
@@ -57,8 +62,8 @@ def _position(row: Row) -> Iterator[Line]:
         ra = Angle(row["ra"], "deg").to_string("hour", sep=":", precision=3, pad=True)
         dec = Angle(row["dec"], "deg").to_string(sep=":", precision=2, pad=True, alwayssign=True)
         yield "ICRS", f"{ra} {dec} = {row['ra']:.6f} {row['dec']:+.6f} deg"
-        errors = f"\N{PLUS-MINUS SIGN} {plain(row['ra_err'])} arcsec in ra, "
-        yield "", f"{errors}{plain(row['dec_err'])} in dec"
+        along = (plain(row[name], ERROR_DIGITS) for name in ("ra_err", "dec_err"))
+        yield "", "\N{PLUS-MINUS SIGN} {} arcsec in ra, {} in dec".format(*along)
     x, y = (with_error(row[name], row[f"{name}_err"]) for name in ("x", "y"))
     yield "pixel", f"x {x}, y {y}" if math.isfinite(row["x"]) else "unknown"
 
@@ -76,7 +81,7 @@ def _flux(row: Row) -> Iterator[Line]:
 
 def _measured(row: Row, name: str, unit: str) -> str:
     factor, words = readable_unit(unit, row[name])
-    return f"{with_error(row[name] / factor, row[f'{name}_err'] / factor)} {words}"
+    return with_error(row[name] / factor, row[f"{name}_err"] / factor, words)
 
 
 def _sizes(row: Row) -> Iterator[Line]:
@@ -88,7 +93,12 @@ def _sizes(row: Row) -> Iterator[Line]:
         axes = ("maj_axis_deconv", "min_axis_deconv")
         limits = (code >= UNRESOLVED, code > 0)
         texts = [_axis(row, axis, is_limit) for axis, is_limit in zip(axes, limits, strict=True)]
-        yield "without beam", " \N{MULTIPLICATION SIGN} ".join(texts) + " arcsec"
+        words = " \N{MULTIPLICATION SIGN} ".join(texts) + " arcsec"
+        if math.isfinite(row["pos_ang_deconv"]):
+            words += f", {with_error(row['pos_ang_deconv'], row['pos_ang_deconv_err'])} deg"
+        yield "deconvolved", words
+        ratio = with_error(row["compactness"], row["compactness_err"])
+        yield "compactness", f"{ratio} (1 for a point source)"
 
 
 def _axis(row: Row, name: str, is_limit: bool) -> str:
@@ -109,9 +119,9 @@ def _ellipse(row: Row, major: str, minor: str, angle: str, unit: str, sense: str
 def _quality(row: Row) -> Iterator[Line]:
     factor, unit = readable_unit(str(row["flux_unit"]), row["local_rms"])
     noise, level = (plain(row[name] / factor) for name in ("local_rms", "local_bkg"))
-    yield "noise", f"{noise} a pixel, background {level} {unit}"
+    yield "noise", f"{noise} {unit} a pixel, background {level} {unit}"
     status = FIT_STATUS_WORDS[FitStatus(int(row["fit_status"]))]
-    yield "fit", f"{status}, {row['n_iter']} steps; goodness {plain(row['gof'])} (1 is perfect)"
+    yield "fit", f"{status}, {row['n_iter']} steps; goodness {plain(row['gof'])} (1: perfect)"
     yield (
         "pixels",
         f"{row['n_pix']} used, {row['n_outlier']} of them outliers; largest residual "
