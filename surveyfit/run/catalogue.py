@@ -1,36 +1,26 @@
 """The end of a run: its parts merged, and the table of its images."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from astropy.table import Table
 
 from surveyfit.errors import InputError
+from surveyfit.run.config import Config
 from surveyfit.run.directory import Receipt, RunDirectory, contents_of
+from surveyfit.run.image_rows import ImageSums, image_rows, sum_up
 from surveyfit.run.pieces import Stage
+from surveyfit.run.primary import Contender, Primaries, contenders
 from surveyfit.run.provenance import provenance_of
 from surveyfit.sky.export import check_target, export
-from surveyfit.sky.find import printable
 from surveyfit.sky.fits_catalogue import write_fits_catalogue
 from surveyfit.sky.image import Image
-from surveyfit.sky.image_table import write_images
+from surveyfit.sky.image_table import images_table, write_images
 from surveyfit.sky.parts import count_rows, read_parts, to_table
 
 MOST_FITS_ROWS = 2_000_000
 """Above this, 2 GB, the merged FITS table is left to ``surveyfit catalog``."""
-
-
-@dataclass
-class _Sums:
-    """Of the pieces of an image: tiles fitted, rows, working time."""
-
-    tiles: int = 0
-    rows: int = 0
-    seconds: float = 0.0
 
 
 def write_catalogue(directory: RunDirectory, images: Collection[Image]) -> tuple[int, str]:
@@ -50,21 +40,16 @@ def write_catalogue(directory: RunDirectory, images: Collection[Image]) -> tuple
         A line that tells the user where the catalogue is.
     """
     current = _Current(directory, images)
-    sums: defaultdict[str, _Sums] = defaultdict(_Sums)
-    for receipt in current.receipts(Stage.CUT):
-        sums[receipt["image"]].seconds += receipt["seconds"]
-    parts = []
-    for receipt in whole_batches(current.receipts(Stage.FIT)):
-        parts.append(directory.catalog / receipt["result"]["part"])
-        of_image = sums[receipt["image"]]
-        of_image.seconds += receipt["seconds"]
-        of_image.tiles += len(receipt["tiles"])
-        of_image.rows += receipt["result"]["rows"]
+    sums = sum_up(current.receipts(Stage.CUT), whole_batches(current.receipts(Stage.FIT)))
     measured = list(current.receipts(Stage.NOISE))
-    image_rows = [_image_row(receipt, sums[receipt["image"]]) for receipt in measured]
     current.remove_superseded_data()
+    parts = [directory.catalog / name for of_image in sums.values() for name in of_image.parts]
     _remove_strays(directory, parts)
-    write_images(directory.images, image_rows)
+    ranked = _ranked(directory, measured, sums)
+    primaries = Primaries(directory, ranked)
+    for image, of_image in sums.items():
+        of_image.secondary = primaries.settle(image, of_image.parts, of_image.secondary)
+    write_images(directory.images, image_rows(measured, ranked, sums))
     rows = sum(of_image.rows for of_image in sums.values())
     if rows > MOST_FITS_ROWS:
         directory.catalog_fits.unlink(missing_ok=True)  # of an earlier submit, of fewer images
@@ -76,6 +61,23 @@ def write_catalogue(directory: RunDirectory, images: Collection[Image]) -> tuple
     provenance = provenance_of(directory, measured, with_times=False)
     write_fits_catalogue(parts, directory.catalog_fits, provenance)
     return rows, f"{directory.catalog_fits} and {directory.catalog}"
+
+
+def _ranked(
+    directory: RunDirectory, measured: Sequence[Receipt], sums: Mapping[str, ImageSums]
+) -> dict[str, Contender]:
+    config = Config.from_dict(directory.record()["configuration"])
+    return contenders(measured, {image: of.tiles for image, of in sums.items()}, config)
+
+
+def read_images(directory: RunDirectory) -> Table:
+    """Make the table of images of what is committed, also of a run that is still going."""
+    measured, cut, fitted = (
+        [receipt for _, receipt in directory.read_receipts(stage)]
+        for stage in (Stage.NOISE, Stage.CUT, Stage.FIT)
+    )
+    sums = sum_up(cut, whole_batches(fitted))
+    return images_table(image_rows(measured, _ranked(directory, measured, sums), sums))
 
 
 def read_catalogue(directory: RunDirectory) -> Table:
@@ -152,30 +154,6 @@ def _remove_strays(directory: RunDirectory, parts: Collection[Path]) -> None:
     for path in directory.catalog.glob("*.parquet"):
         if path.stem not in committed:
             path.unlink(missing_ok=True)
-
-
-def _image_row(measured: Receipt, sums: _Sums) -> dict[str, Any]:
-    result = measured["result"]
-    image, facts = result["image"], result["facts"]
-    beam = facts["beam"] or {}
-    return {
-        "image": image["name"],
-        "path": printable(image["path"]),
-        "hdu": image["hdu"],
-        "extname": image["ext"],
-        "digest": image["digest"],
-        "ny": image["shape"][0],
-        "nx": image["shape"][1],
-        "beam_maj": beam.get("major"),
-        "beam_min": beam.get("minor"),
-        "beam_pa": beam.get("pa"),
-        **{name: facts[name] for name in ("unit", "epoch_mjd", "filter", "frequency")},
-        **{name: facts[name] for name in ("exposure", "gain")},
-        "noise": result["noise"],
-        "n_tiles": sums.tiles,
-        "n_sources": sums.rows,
-        "seconds": measured["seconds"] + sums.seconds,
-    }
 
 
 def export_catalogue(run: Path, target: Path) -> int:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import zarr
 from astropy.table import Table
 
-from surveyfit.run.catalogue import read_catalogue
+from surveyfit.run.catalogue import read_catalogue, read_images
 from surveyfit.run.directory import RunDirectory
 
 
@@ -19,12 +19,15 @@ class Run(NamedTuple):
         All committed rows, with units and meanings.
     cutouts : zarr.Group
         ``cutouts[f"{image}/{tile}/{side}/pixels"]`` and what lies beside it; ``attrs`` say what.
+    images : Table
+        A row an image: what its header tells, what was measured of it, and how many sources.
     record : dict
         run.json: configuration, versions, counts, timings.
     """
 
     catalog: Table
     cutouts: zarr.Group
+    images: Table
     record: dict[str, Any]
 
 
@@ -38,4 +41,4 @@ def open_run(run: str | Path) -> Run:
     """
     directory = RunDirectory.open(Path(run))
     cutouts = zarr.open_group(directory.stores.cutouts, mode="r")
-    return Run(read_catalogue(directory), cutouts, directory.record())
+    return Run(read_catalogue(directory), cutouts, read_images(directory), directory.record())

@@ -32,6 +32,7 @@ from surveyfit.sky.companion import Companions
 from surveyfit.sky.cutouts import Plane, cut
 from surveyfit.sky.detect import Detections, detect
 from surveyfit.sky.find import file_state
+from surveyfit.sky.footprint import footprint_of
 from surveyfit.sky.header import Beam
 from surveyfit.sky.image import Image, scan_file
 from surveyfit.sky.kernel import FWHM_TO_SIGMA
@@ -39,6 +40,7 @@ from surveyfit.sky.parts import write_part
 from surveyfit.sky.reader import ImageReader
 from surveyfit.sky.sources import CutoutGroup
 from surveyfit.sky.store import make_place, read_cutouts, read_grid, write_cutouts, write_grid
+from surveyfit.sky.world import wcs_cards
 
 PASSING = (
     errno.EIO,
@@ -151,7 +153,8 @@ def measure_noise(piece: Piece, directory: RunDirectory, config: Config) -> Work
     """Measure the background and noise grid of an image."""
     assert piece.image is not None
     with opened(piece, config) as image:
-        facts = image.facts
+        facts, wcs = image.facts, wcs_cards(image.header)
+        footprint = footprint_of(image.world, piece.image.shape)
         grid = measure_grid(
             image.read, piece.image.shape, cell=config.cell, filter_fwhm=config.filter_fwhm
         )
@@ -160,6 +163,8 @@ def measure_noise(piece: Piece, directory: RunDirectory, config: Config) -> Work
     result = {
         "image": asdict(piece.image),
         "facts": asdict(facts),
+        "wcs": wcs,
+        "footprint": None if footprint is None else asdict(footprint),
         "noise": float(np.median(grid.noise)),
         "background": float(np.median(grid.background)),
         "filter_factor": grid.filter_factor,
@@ -226,6 +231,7 @@ def fit_tiles(piece: Piece, directory: RunDirectory, config: Config) -> Work:
     result = {
         "rows": len(flags),
         "good": int(np.count_nonzero((flags & GOOD) == 0)),
+        "secondary": 0,
         "part": part.name,
         "notes": notes,
     }

@@ -16,6 +16,7 @@ from scipy.ndimage import distance_transform_edt
 from surveyfit.errors import InputError
 from surveyfit.sky.box import Box
 from surveyfit.sky.correlation import noise_correlation
+from surveyfit.sky.coverage import CoverageCounter
 from surveyfit.sky.kernel import detection_profile
 from surveyfit.sky.noise_sample import Cell, filter_factor, measure_cells, noise_quantiles
 from surveyfit.sky.reader import LARGEST_VALUE, Pixels
@@ -44,6 +45,8 @@ class NoiseGrid:
     correlation : array (2 L + 1, 2 L + 1)
         Correlation coefficient of the noise of pixels (y, x) and (y + dy, x + dx) at
         [dy + L, dx + L]; L = 0 for independent pixels.
+    covered : bool array
+        Where there are usable pixels (`surveyfit.sky.coverage`).
     """
 
     background: NDArray[np.float64]
@@ -53,6 +56,7 @@ class NoiseGrid:
     filter_factor: float
     quantiles: NDArray[np.float64]
     correlation: NDArray[np.float64]
+    covered: NDArray[np.bool_]
 
     def maps(self, box: Box) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Background and noise of every pixel of a box, image units, bilinear between cells."""
@@ -105,8 +109,11 @@ def measure_grid(
     profile = detection_profile(filter_fwhm)
     cells: list[Cell] = []
     usable = 0
+    coverage = CoverageCounter(shape)
     for row in range(n_y):
-        pixels = read(Box(edges_y[row], edges_y[row + 1], 0, shape[1]))
+        strip = Box(edges_y[row], edges_y[row + 1], 0, shape[1])
+        pixels = read(strip)
+        coverage.add(strip, ~(pixels.mask | pixels.saturated))
         usable += int(np.count_nonzero(~pixels.mask))
         for first, last in _alike(edges_x):
             stack = _stack(pixels, edges_x[first : last + 1])
@@ -125,6 +132,7 @@ def measure_grid(
         filter_factor=filter_factor(samples, profile),
         quantiles=noise_quantiles(samples),
         correlation=noise_correlation(samples),
+        covered=coverage.covered(),
     )
 
 

@@ -1,16 +1,18 @@
 """Facts about an image that its header tells, in one spelling."""
 
-import math
 import re
 import warnings
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from astropy import units
 from astropy.io import fits
-from astropy.time import Time
 
+from surveyfit.sky.cards import number, positive, text
 from surveyfit.sky.hdu import card
+from surveyfit.sky.photometry_cards import exposure, filter_name, zero_point
+from surveyfit.sky.time_cards import middle_mjd, start_mjd
 from surveyfit.sky.world import World
 
 NOT_INHERITED = re.compile(
@@ -36,6 +38,8 @@ UNIT_WORDS = {
     "s": "s",
     "sec": "s",
     "second": "s",
+    "nanomaggy": "nmgy",
+    "nanomaggies": "nmgy",
 }
 """Words seen in BUNIT, in lower case. Prefixes are left out: MJY may be mega or milli."""
 
@@ -63,11 +67,12 @@ class Facts:
     saturate : float or None
         Pixel value from which on a pixel is saturated, image units.
     zeropoint : float or None
-        Magnitude of a source of one image unit.
+        Magnitude of a source of one image unit, whatever the exposure.
     exposure : float or None
         Seconds.
-    epoch_mjd : float or None
-        Start of the observation.
+    epoch_mjd, epoch_mid_mjd : float or None
+        Start and middle of the observation, UTC.
+    telescope, instrument, object : str
     filter : str
     frequency : float or None
         Hz.
@@ -82,9 +87,19 @@ class Facts:
     zeropoint: float | None
     exposure: float | None
     epoch_mjd: float | None
+    epoch_mid_mjd: float | None
+    telescope: str
+    instrument: str
+    object: str
     filter: str
     frequency: float | None
     pixel_scale: float
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> "Facts":
+        """Inverse of `dataclasses.asdict`, also after a passage through JSON."""
+        beam = record["beam"]
+        return cls(**record | {"beam": None if beam is None else Beam(**beam)})
 
 
 def read_facts(
@@ -110,11 +125,15 @@ def read_facts(
         unit=unit,
         beam=beam or _beam(header),
         gain=gain if gain is not None else _gain(header, unit),
-        saturate=_positive(header, "SATURATE"),
-        zeropoint=zeropoint if zeropoint is not None else _number(header, "MAGZERO"),
-        exposure=_positive(header, "EXPTIME"),
-        epoch_mjd=_epoch(header),
-        filter=_filter(header),
+        saturate=positive(header, "SATURATE"),
+        zeropoint=zeropoint if zeropoint is not None else zero_point(header, unit),
+        exposure=(seconds := exposure(header)),
+        epoch_mjd=start_mjd(header),
+        epoch_mid_mjd=middle_mjd(header, seconds),
+        telescope=text(header, "TELESCOP"),
+        instrument=text(header, "INSTRUME"),
+        object=text(header, "OBJECT"),
+        filter=filter_name(header),
         frequency=_frequency(header, plane),
         pixel_scale=World(header).pixel_scale,
     )
@@ -136,28 +155,11 @@ def merge_headers(primary: fits.Header, extension: fits.Header) -> fits.Header:
     return merged
 
 
-def _number(header: fits.Header, keyword: str) -> float | None:
-    """Value as a finite number, also where it was written as a string."""
-    value = card(header, keyword)
-    if isinstance(value, bool):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _positive(header: fits.Header, keyword: str) -> float | None:
-    number = _number(header, keyword)
-    return number if number is not None and number > 0 else None
-
-
 def _unit(header: fits.Header) -> str:
-    text = card(header, "BUNIT")
-    if not isinstance(text, str):
+    written = card(header, "BUNIT")
+    if not isinstance(written, str):
         return ""
-    known = re.sub("[A-Za-z]+-?", lambda word: UNIT_WORDS.get(word[0].lower(), word[0]), text)
+    known = re.sub("[A-Za-z]+-?", lambda word: UNIT_WORDS.get(word[0].lower(), word[0]), written)
     try:
         return _vounit(known)
     except ValueError:
@@ -180,10 +182,10 @@ def _vounit(text: str) -> str:
 
 
 def _beam(header: fits.Header) -> Beam | None:
-    major, minor = _positive(header, "BMAJ"), _positive(header, "BMIN")
+    major, minor = positive(header, "BMAJ"), positive(header, "BMIN")
     if major is None or minor is None:
         return None
-    return Beam(major * 3600, minor * 3600, (_number(header, "BPA") or 0.0) % 180)
+    return Beam(major * 3600, minor * 3600, (number(header, "BPA") or 0.0) % 180)
 
 
 def _gain(header: fits.Header, unit: str) -> float | None:
@@ -192,43 +194,17 @@ def _gain(header: fits.Header, unit: str) -> float | None:
         return 1.0
     if "Jy" in unit or "electron" in unit:
         return None
-    return _positive(header, "EGAIN") or _positive(header, "GAIN")
-
-
-def _epoch(header: fits.Header) -> float | None:
-    """MJD-OBS, else DATE-OBS (with TIME-OBS where it has no time), also as 29/11/51."""
-    mjd = _positive(header, "MJD-OBS")
-    date = card(header, "DATE-OBS")
-    if mjd is not None or not isinstance(date, str):
-        return mjd
-    date = date.strip()
-    if old := re.fullmatch(r"(\d\d)/(\d\d)/(\d\d)", date):
-        date = f"19{old[3]}-{old[2]}-{old[1]}"
-    clock = card(header, "TIME-OBS")
-    if "T" not in date and isinstance(clock, str):
-        date = f"{date}T{clock.strip()}"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # ERFA: "dubious year" before 1960
-            return float(Time(date, format="fits", scale="utc").mjd)
-    except ValueError:
-        return None
-
-
-def _filter(header: fits.Header) -> str:
-    value = card(header, "FILTER")
-    text = str(value).strip() if isinstance(value, str | int) else ""
-    return "" if text.strip("_").lower() in ("unknown", "none") else text
+    return positive(header, "EGAIN") or positive(header, "GAIN")
 
 
 def _frequency(header: fits.Header, plane: tuple[int, ...]) -> float | None:
     """From the FREQ axis; RESTFRQ only where there is none, as it is often that of hydrogen."""
     for axis in range(1, 10):
         if str(card(header, f"CTYPE{axis}")).startswith("FREQ"):
-            value = _positive(header, f"CRVAL{axis}")
+            value = positive(header, f"CRVAL{axis}")
             position = len(plane) + 2 - axis
             pixel = plane[position] if 0 <= position < len(plane) else 0
-            step, reference = _number(header, f"CDELT{axis}"), _number(header, f"CRPIX{axis}")
+            step, reference = number(header, f"CDELT{axis}"), number(header, f"CRPIX{axis}")
             if value is not None:
                 return value + (pixel + 1 - (1 if reference is None else reference)) * (step or 0)
-    return _positive(header, "RESTFRQ") or _positive(header, "RESTFREQ")
+    return positive(header, "RESTFRQ") or positive(header, "RESTFREQ")

@@ -161,7 +161,7 @@ def write_grid(folder: Path, image: str, grid: NoiseGrid) -> dict[Path, str]:
     """Write what was measured of an image's noise; returns and raises as `write_cutouts` does."""
     path = grid_path(folder, image)
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **asdict(grid))
+        np.savez_compressed(file, **asdict(grid))
     return {path: file_digest(path)}
 
 

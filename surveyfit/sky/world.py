@@ -1,5 +1,6 @@
 """World coordinates: from pixels to ICRS, with the local linear map that errors and sizes need."""
 
+import re
 import warnings
 from typing import Any, NamedTuple
 
@@ -20,6 +21,19 @@ ARCSEC = np.degrees(1.0) * 3600
 
 GUARD = 1e-7
 """Fraction of the last digit of a name by which a decimal may fall short of itself in binary."""
+
+
+WCS_CARD = re.compile(
+    r"WCSAXES$|NAXIS[12]?$|C(TYPE|RVAL|RPIX|DELT|UNIT|ROTA)\d$|CD\d_\d$|PC\d+_?\d+$|P[VS]\d+_\d+$"
+    r"|[AB]P?_(\d_\d|ORDER|DMAX)$|L(ON|AT)POLE$|RADESYS$|RADECSYS$|EQUINOX$|EPOCH$|PROJP\d$"
+    r"|AMD[XY]\d+$|PLT(RA|DEC)|PLATEID$|CNPIX\d$|PPO\d$|[XY]PIXELSZ$|WAT\d_\d+$|DATE-OBS$|MJD-OBS$"
+)
+"""Keywords of which world coordinates are made, those of digitised plates (AMDX1) and of IRAF (WAT)
+among them, but for distortions kept as tables."""
+
+ROUND_TRIP = 0.5
+"""Pixels by which a position may miss itself on its way to a pixel and back: beyond the domain of
+its polynomials a distorted projection has no inverse, and the iteration ends anywhere."""
 
 
 class Positions(NamedTuple):
@@ -77,6 +91,22 @@ class World:
         jacobian = np.einsum("rkn,ckn->nrc", np.stack([east, north]), steps)
         return Positions(np.degrees(ra) % 360, np.degrees(dec), jacobian)
 
+    def pixels(self, ra: np.ndarray, dec: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels ``x``, ``y`` of ICRS positions in degrees, each (n,); NaN where there is none."""
+        sky = SkyCoord(ra, dec, unit="deg", frame="icrs")
+        if not self.ok or not len(sky):
+            return np.full(len(sky), np.nan), np.full(len(sky), np.nan)
+        native = sky.transform_to(self._frame).spherical
+        world = np.empty((len(sky), 2))
+        world[:, self._wcs.wcs.lng] = native.lon.deg
+        world[:, self._wcs.wcs.lat] = native.lat.deg
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore", AstropyWarning)
+            x, y = self._wcs.all_world2pix(world, 0, quiet=True).T
+            away = np.linalg.norm(self._vectors(x, y) - sky.cartesian.xyz.value, axis=0) * ARCSEC
+            lost = ~(away < ROUND_TRIP * self.pixel_scale)
+        return np.where(lost, np.nan, x), np.where(lost, np.nan, y)
+
     def _vectors(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """ICRS unit vectors (3, n)."""
         if not self.ok:
@@ -90,6 +120,17 @@ class World:
             sky = SkyCoord(lon[defined], lat[defined], unit="deg", frame=self._frame)
             vectors[:, defined] = sky.icrs.cartesian.xyz.value
         return vectors
+
+
+def wcs_cards(header: fits.Header) -> str:
+    """Return the cards of a header of which a `World` is made, as text for `Header.fromstring`."""
+    cards = [card for card in header.cards if WCS_CARD.match(card.keyword)]
+    return str(fits.Header(cards).tostring(endcard=False, padding=False))
+
+
+def world_from_cards(cards: str) -> World:
+    """Make the world coordinates of the text that `wcs_cards` returned."""
+    return World(fits.Header.fromstring(cards))
 
 
 def iau_name(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:

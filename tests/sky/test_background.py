@@ -66,6 +66,7 @@ def test_maps_of_a_box_are_a_piece_of_the_map_of_the_image(
         filter_factor=0.27,
         quantiles=np.zeros(64),
         correlation=np.ones((1, 1)),
+        covered=np.ones((25, 25), bool),
     )
     whole = grid.maps(Box(0, 200, 0, 200))
     box = Box(y0, y0 + height, x0, x0 + width)
