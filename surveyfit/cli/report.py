@@ -20,3 +20,17 @@ def report(run: Path, output: Path | None) -> None:
     from surveyfit.report.page import write_report
 
     click.echo(f"Report: {write_report(run, output)}")
+
+
+def write_page(run: Path, *, quiet: bool) -> None:
+    """Write the page of a run at the end of another command, which is a success without it too."""
+    try:
+        from surveyfit.report.page import write_report
+
+        page = write_report(run)
+    except Exception as error:
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        click.echo(f"no report.html ({words}); again with: surveyfit report {run}", err=True)
+    else:
+        if not quiet:
+            click.echo(f"Report: {page}")

@@ -10,6 +10,7 @@ import click
 
 from surveyfit.cli.execution import execution_options, take_execution
 from surveyfit.cli.group import Exit, cli
+from surveyfit.cli.report import write_page
 
 _BEAM = click.Tuple([float, float, float])
 
@@ -115,6 +116,12 @@ def submit(
         lines, refused = plan(images, output, settings, execution)
         click.echo("\n".join(lines))
         return Exit.STOPPED if refused else 0
+    from surveyfit.run.directory import RECORD
     from surveyfit.run.pipeline import submit as run
+    from surveyfit.sky.find import file_state
 
-    return run(images, output, settings, execution)
+    before = file_state(output / RECORD)
+    status = run(images, output, settings, execution)
+    if file_state(output / RECORD) != before:
+        write_page(output, quiet=execution.quiet)
+    return status

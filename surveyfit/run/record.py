@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +38,8 @@ class Record:
         self._content: dict[str, Any] = {
             "state": "running",
             "schema_version": SCHEMA_VERSION,
-            "command": " ".join(sys.argv),
+            "command": shlex.join(sys.argv),
+            "folder": os.getcwd(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "configuration": config.to_dict(),
             "configuration_key": config.key(),
@@ -65,7 +67,7 @@ class Record:
         return "\n".join(
             [
                 f"start: {content['command']}",
-                f"in {os.getcwd()} on {machine['host']}, process {os.getpid()}",
+                f"in {content['folder']} on {machine['host']}, process {os.getpid()}",
                 f"{machine['system']}, Python {machine['python']}",
                 ", ".join(f"{name} {version}" for name, version in versions.items()),
                 ", ".join(f"{k}={v}" for k, v in content["configuration"].items() if v is not None),
