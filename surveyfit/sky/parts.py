@@ -25,8 +25,8 @@ IDS_AT_ONCE = 50_000_000
 
 
 @cache
-def part_form(unit: str) -> Form:
-    """Return what a part says of its columns if its image has this unit, '' if unknown.
+def part_form(unit: str | None) -> Form:
+    """Return what a part says of its columns if its image has this unit (`described`).
 
     Names and types are the same for every image; the metadata differ. They are made once a unit,
     since that takes three times longer than to write five thousand rows.
