@@ -26,7 +26,7 @@ BINS = 8, 40
 
 FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
 
-MOST_KINDS = 6
+MOST_KINDS = 5
 """Units and bands with a distribution of their own; the ones with most sources."""
 
 
@@ -41,7 +41,8 @@ class Kind(NamedTuple):
     image: str
 
     def __str__(self) -> str:
-        return ", ".join(word for word in (self.image, self.unit, self.band) if word)
+        what = self.image or f"Images in {self.unit}"
+        return f"{what}, {self.band}" if self.band else what
 
 
 def _kind(image: ImageLine) -> Kind:
@@ -104,12 +105,15 @@ def _histogram(
     *,
     logarithmically: bool,
 ) -> None:
-    """Draw how many values are where, the good below the flagged ones."""
-    shown = values[good | flagged]
-    edges = _edges(np.log10(shown) if logarithmically else shown)
+    """Draw how many values are where, the good below the flagged ones.
+
+    The bins span the good ones: a fit that has failed may give any number.
+    """
+    spanned = values[good if good.any() else flagged]
+    edges = _edges(np.log10(spanned) if logarithmically else spanned)
     edges = 10**edges if logarithmically else edges
     axes.hist(
-        [values[good], values[flagged]],
+        [np.clip(values[which], edges[0], edges[-1]) for which in (good, flagged)],
         bins=edges.tolist(),
         stacked=True,
         histtype="stepfilled",

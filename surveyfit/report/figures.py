@@ -25,7 +25,7 @@ GOOD_COLOUR, FLAGGED_COLOUR = "#3080d0", "#d9730d"
 WIDTH, HEIGHT = 4.6, 3.0
 """Inches of 72 units: as wide as a phone, so that the text stays readable there."""
 
-LEFT, RIGHT, BOTTOM, TOP = 0.72, 0.15, 0.55, 0.1
+LEFT, RIGHT, BOTTOM, TOP = 0.7, 0.15, 0.55, 0.1
 """Inches around the axes, for their numbers and labels."""
 
 TEXT = 9.5
@@ -34,7 +34,7 @@ TEXT = 9.5
 MOST_TICKS = 7
 """Numbers along an axis for which there is room."""
 
-PLAIN_POWER = 4
+PLAIN_POWER = 3
 """Powers of ten up to this one, and down to its inverse, are written with zeros."""
 
 RESOLUTION = 180

@@ -17,6 +17,7 @@ from surveyfit.report.gallery import Group, make_gallery
 from surveyfit.report.page_run import RunFacts, read_facts
 from surveyfit.report.page_sources import Sources
 from surveyfit.report.page_sources import read_sources as read_rows
+from surveyfit.report.quantities import plain
 from surveyfit.report.sky_map import draw_sky
 from surveyfit.run.directory import RunDirectory
 from surveyfit.schema import FLAG_WORDS, GOOD, SCHEMA_VERSION
@@ -189,7 +190,12 @@ def _render(content: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": "{:,}".format, "seconds": _seconds, "quoted": _quoted}
+    environment.filters |= {
+        "count": "{:,}".format,
+        "seconds": _seconds,
+        "quoted": _quoted,
+        "plain": plain,
+    }
     return environment.get_template("report.html").render(content)
 
 

@@ -7,7 +7,6 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from surveyfit.report.figures import (
@@ -151,13 +150,13 @@ def _whole_sky(
     corners: Sequence[Corners],
 ) -> Figure:
     """Draw the whole sky with east to the left, as it is seen from inside."""
-    figure = new_figure(WIDTH * 0.58)
+    figure = new_figure(WIDTH * 0.5)
+    figure.subplots_adjust(left=0.07, right=0.97, bottom=0.02, top=0.98)
     axes = figure.add_subplot(projection="aitoff")
     axes.grid(color=RULE, linewidth=0.6)
     axes.tick_params(color=MUTED, labelcolor=MUTED, labelsize=TEXT * 0.8)
     axes.set_xticks(np.radians(np.arange(-120, 121, 60)))
     axes.set_xticklabels([f"{-hour % 24} h" for hour in range(-8, 9, 4)])
-    axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_yticks(np.radians([-60, -30, 0, 30, 60]))
     axes.spines["geo"].set_color(MUTED)
     _dots(axes, _longitude(ra), np.radians(dec), good)
