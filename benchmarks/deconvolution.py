@@ -7,9 +7,11 @@ whose true axis ratio is 0.3 to 1, smoothed by a beam of 5 x 4 pixels FWHM; the 
 smoothed by the same beam (a radio map) or independent from pixel to pixel. Our code measures all
 of the noise, fits, and removes the beam. S/N is the peak after smoothing over the noise of a pixel.
 
-Columns: share of the GOOD rows by `deconv_code`; median of major axis - truth, in beams, where it
-is resolved; mean and standard deviation of the pulls of the axes that are resolved; share of the
-limits that are above the truth; limits below it as a share of all; median limit in beams.
+Columns, lengths in beams: share of the GOOD rows by `deconv_code`; and for each axis, where it is
+resolved, median of axis - truth, and mean and standard deviation of the pulls; where not, the share
+of the limits that are not below the truth, limits below the truth as a share of all sources, and
+median limit. The last line of a table is of the sources of all sizes together. Pulls of the
+compactness stand above each table.
 """
 
 from typing import NamedTuple
@@ -98,6 +100,12 @@ def deconvolve(fitted: Fitted) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     return (fit_flags(fitted.cutouts, fitted.result) & GOOD) == 0, found
 
 
+def compactness_pulls(injected: Injected, found: dict[str, np.ndarray]) -> np.ndarray:
+    """Return (compactness - truth) / error (n,)."""
+    area = FWHM**2 * injected.truth.major * injected.truth.minor
+    return (found["compactness"] - MEAN_BEAM**2 / area) / found["compactness_err"]
+
+
 class Axis(NamedTuple):
     """What became of one axis: resolved ones have a pull, the others a limit."""
 
@@ -115,9 +123,8 @@ def judge(value: np.ndarray, error: np.ndarray, true: np.ndarray) -> Axis:
     return Axis(offsets / error[resolved], offsets, limits, limits >= true[~resolved])
 
 
-def row(size: float, injected: Injected, good: np.ndarray, found: dict[str, np.ndarray]) -> list:
-    """Return one line of the table: the sources of one true size."""
-    chosen = good & (injected.size == size)
+def row(label: str, injected: Injected, found: dict[str, np.ndarray], chosen: np.ndarray) -> list:
+    """Return one line of the table, of the chosen sources (n,)."""
     code = found["deconv_code"][chosen]
     shares = [f"{100 * np.mean(code == k):.1f}" for k in (0, 1, 2)]
     cells = []
@@ -130,7 +137,7 @@ def row(size: float, injected: Injected, good: np.ndarray, found: dict[str, np.n
             f"{100 * np.count_nonzero(~axis.holds) / max(1, len(code)):.1f}",
             text(np.median, axis.limits / MEAN_BEAM, ".2f"),
         ]
-    return [f"{size:g}", str(len(code)), *shares, *cells]
+    return [label, str(len(code)), *shares, *cells]
 
 
 FEWEST = 20
@@ -143,11 +150,12 @@ def text(of: object, values: np.ndarray, form: str) -> str:
     return f"{of(values):{form}}" if len(values) >= FEWEST else "-"
 
 
-HEADER = ("true major [beam]", "n", "code 0 %", "1 %", "2 %") + tuple(
-    f"{axis}: {words}"
-    for axis in ("major", "minor")
-    for words in ("offset [beam]", "pull mean / sd", "limits hold %", "broken of all %", "limit")
+WORDS = ("offset", "pull mean / sd", "limits hold %", "broken of all %", "limit")
+HEADER = (
+    *("true major", "n", "code 0 %", "1 %", "2 %"),
+    *(f"{axis}: {words}" for axis in ("major", "minor") for words in WORDS),
 )
+"""Lengths in beams."""
 
 
 def main() -> None:
@@ -162,8 +170,13 @@ def main() -> None:
         for snr in SNR:
             injected, fitted = measure(case, snr, options.seed, grid)
             good, found = deconvolve(fitted)
-            print(f"{name}, S/N {snr:g}: {good.mean():.1%} of {len(good)} GOOD")
-            print_table(HEADER, [row(size, injected, good, found) for size in SIZES])
+            pull = compactness_pulls(injected, found)[good]
+            print(
+                f"{name}, S/N {snr:g}: {good.mean():.1%} of {len(good)} GOOD; compactness: ", end=""
+            )
+            print(f"pull mean {pull.mean():+.2f}, sd {pull.std():.2f}\n")
+            rows = [row(f"{z:g}", injected, found, good & (injected.size == z)) for z in SIZES]
+            print_table(HEADER, [*rows, row("all", injected, found, good)])
 
 
 if __name__ == "__main__":

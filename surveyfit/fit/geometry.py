@@ -33,6 +33,12 @@ def shape_covariance(params: jax.Array) -> jax.Array:
     return adjugate * sigma**2 / (1.0 - diff**2 - 0.25 * rho**2)
 
 
+def sky_covariance(params: jax.Array, jacobian: jax.Array) -> jax.Array:
+    """Return the source's shape (2, 2), arcsec^2, as covariance in (north, east)."""
+    north_east = jacobian[::-1]
+    return north_east @ shape_covariance(params) @ north_east.T
+
+
 def principal_variances(matrix: jax.Array) -> jax.Array:
     """Return the eigenvalues (2,) of a symmetric matrix (2, 2), the larger first."""
     mean = 0.5 * (matrix[0, 0] + matrix[1, 1])

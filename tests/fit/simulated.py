@@ -93,3 +93,16 @@ def noisy_cutouts(truth: Truth, seed: int) -> Cutouts:
 def errors_of(covariance: np.ndarray) -> np.ndarray:
     """Return the 1-sigma errors (n, p) of covariances (n, p, p)."""
     return np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+
+
+def small_covariance(n: int, seed: int) -> np.ndarray:
+    """Return random covariances (n, 7, 7) with correlations, errors of about a percent."""
+    rng = np.random.default_rng(seed)
+    scale = np.array([0.02, 0.02, 0.5, 0.01, 0.01, 0.01, 0.1])
+    root = rng.normal(size=(n, 7, 7)) * 0.3 + np.eye(7)
+    return scale[:, None] * (root @ root.swapaxes(1, 2)) * scale
+
+
+def angle_difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return a - b for angles of axes, degrees in [-90, 90)."""
+    return (a - b + 90.0) % 180.0 - 90.0
