@@ -13,11 +13,12 @@ from surveyfit.run.image_rows import ImageSums, image_rows, sum_up
 from surveyfit.run.pieces import Stage
 from surveyfit.run.primary import Contender, Primaries, contenders
 from surveyfit.run.provenance import provenance_of
-from surveyfit.sky.export import check_target, export
+from surveyfit.sky.export import check_target
 from surveyfit.sky.fits_catalogue import write_fits_catalogue
 from surveyfit.sky.image import Image
 from surveyfit.sky.image_table import images_table, write_images
 from surveyfit.sky.parts import count_rows, read_parts, to_table
+from surveyfit.sky.streamed import export_parts
 
 MOST_FITS_ROWS = 2_000_000
 """Above this, 2 GB, the merged FITS table is left to ``surveyfit catalog``."""
@@ -169,8 +170,5 @@ def export_catalogue(run: Path, target: Path) -> int:
     parts = committed_parts(directory)
     if not parts:
         raise InputError(f"{run}: no catalogue yet", "wait, or submit again")
-    if target.suffix.lower() == ".fits":
-        write_fits_catalogue(parts, target, provenance_of(directory))
-    else:
-        export(to_table(read_parts(parts), provenance_of(directory)), target)
+    export_parts(parts, target, provenance_of(directory))
     return sum(map(count_rows, parts))

@@ -5,7 +5,10 @@ field (pyarrow), YAML (astropy), and a VOTable without data (TOPCAT and STILTS; 
 "Parquet in the VO" 1.0).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,13 +66,45 @@ def parquet_bytes(columns: Mapping[str, NDArray[Any]], form: Form) -> pa.Buffer:
         ``(n,)`` or ``(n, length)`` each, in the order of the form.
     form : Form
     """
-    arrays = [_array(columns[field.name], field.type) for field in form.schema]
-    schema = form.schema.with_metadata(form.schema.metadata | _text_widths(columns))
     buffer = pa.BufferOutputStream()
-    with pq.ParquetWriter(buffer, schema, compression="zstd", write_page_checksum=True) as writer:
-        writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-        writer.add_key_value_metadata(form.footer)
+    with _writer(buffer, form, _text_widths(columns)) as writer:
+        _write_rows(writer, columns)
     return buffer.getvalue()
+
+
+def write_parquet_tables(tables: Iterable[Table], widths: Mapping[str, int], path: Path) -> None:
+    """Write tables of the same columns as one parquet file, the rows of one held at a time.
+
+    Parameters
+    ----------
+    tables : iterable of Table
+        At least one, from which the file's form is taken.
+    widths : mapping of str to int
+        Characters of the longest text of each text column.
+    path : Path
+    """
+    remaining = iter(tables)
+    first = next(remaining)
+    with _writer(path, form_of(first), widths) as writer:
+        for table in chain([first], remaining):
+            _write_rows(writer, columns_of(table))
+
+
+@contextmanager
+def _writer(
+    target: Path | pa.NativeFile, form: Form, widths: Mapping[str, int]
+) -> Iterator[pq.ParquetWriter]:
+    # By these astropy knows how wide texts are.
+    lengths = {f"table::len::{name}": str(width) for name, width in widths.items()}
+    schema = form.schema.with_metadata(form.schema.metadata | lengths)
+    with pq.ParquetWriter(target, schema, compression="zstd", write_page_checksum=True) as writer:
+        yield writer
+        writer.add_key_value_metadata(form.footer)
+
+
+def _write_rows(writer: pq.ParquetWriter, columns: Mapping[str, NDArray[Any]]) -> None:
+    arrays = [_array(columns[field.name], field.type) for field in writer.schema]
+    writer.write_table(pa.Table.from_arrays(arrays, schema=writer.schema))
 
 
 def to_numpy(column: pa.ChunkedArray) -> NDArray[Any]:
@@ -105,10 +140,10 @@ def _array(data: NDArray[Any], kind: pa.DataType) -> pa.Array:
     return pa.array(data, type=kind)
 
 
-def _text_widths(columns: Mapping[str, NDArray[Any]]) -> dict[str, str]:
-    """Tell astropy's parquet reader how wide texts are."""
+def _text_widths(columns: Mapping[str, NDArray[Any]]) -> dict[str, int]:
+    """Return the characters that each text column has room for."""
     return {
-        f"table::len::{name}": str(data.dtype.itemsize // np.dtype("U1").itemsize)
+        name: data.dtype.itemsize // np.dtype("U1").itemsize
         for name, data in columns.items()
         if data.dtype.kind == "U"
     }

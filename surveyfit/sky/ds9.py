@@ -20,6 +20,17 @@ FIRST_PIXEL = 1.0
 
 
 def region_file(table: Table) -> str:
+    """Describe the rows of a catalogue; see `regions`.
+
+    Returns
+    -------
+    str
+        The text of a DS9 region file.
+    """
+    return HEADER + regions(table)
+
+
+def regions(table: Table) -> str:
     """Describe every source that has a position; a source without a size becomes a point.
 
     Parameters
@@ -30,11 +41,10 @@ def region_file(table: Table) -> str:
     Returns
     -------
     str
-        The text of a DS9 region file; green are the good rows, orange the flagged ones.
+        Lines of a DS9 region file; green are the good rows, orange the flagged ones.
     """
     shapes = [(row, _shape(row)) for row in table]
-    lines = [f"{shape}{_properties(row, shape)}\n" for row, shape in shapes if shape]
-    return HEADER + "".join(lines)
+    return "".join(f"{shape}{_properties(row, shape)}\n" for row, shape in shapes if shape)
 
 
 def _shape(row: Row) -> str:

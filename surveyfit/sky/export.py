@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,11 @@ def _ascii(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _write_csv(table: Table, path: Path) -> None:
-    """Write plain CSV: a column for each element of a vector, and NaN as Java spells it."""
+    path.write_text(csv_text(table), encoding="utf-8")
+
+
+def csv_text(table: Table) -> str:
+    """Return plain CSV: a column for each element of a vector, and NaN as Java spells it."""
     flat = Table()
     for column in table.itercols():
         if column.ndim == 1:
@@ -155,7 +160,9 @@ def _write_csv(table: Table, path: Path) -> None:
             for element in range(column.shape[1]):
                 flat[f"{column.name}_{element}"] = column[:, element]
     floats = [column.name for column in flat.itercols() if column.dtype.kind == "f"]
-    flat.write(path, format="ascii.csv", fast_writer=False, fill_values=[("nan", "NaN", *floats)])
+    text = StringIO()
+    flat.write(text, format="ascii.csv", fast_writer=False, fill_values=[("nan", "NaN", *floats)])
+    return text.getvalue()
 
 
 def _write_ecsv(table: Table, path: Path) -> None:

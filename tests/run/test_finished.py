@@ -17,7 +17,7 @@ from surveyfit.run import directory, sealed
 from surveyfit.run.config import Config
 from surveyfit.run.directory import RunDirectory
 from surveyfit.run.pieces import Stage, cut_pieces, fit_piece
-from surveyfit.sky import atomic, fits_catalogue
+from surveyfit.sky import atomic, row_groups
 from surveyfit.sky.image import Image
 
 
@@ -78,14 +78,14 @@ def test_a_receipt_that_vanishes_meanwhile_is_passed_over(
 def test_the_catalogue_as_fits_is_that_of_the_run_and_never_held_whole(
     plain_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fits_catalogue, "ROWS_AT_ONCE", 1)
-    held, read = [], fits_catalogue.read_parts
+    monkeypatch.setattr(row_groups, "ROWS_AT_ONCE", 1)
+    held, read = [], row_groups.read_parts
 
     def counted(paths: list[Path]) -> Any:
         held.append(len(paths))
         return read(paths)
 
-    monkeypatch.setattr(fits_catalogue, "read_parts", counted)
+    monkeypatch.setattr(row_groups, "read_parts", counted)
     catalog = plain_run / "catalog.fits"
     answer = command_line.surveyfit("catalog", plain_run, "-t", tmp_path / "out.fits")
     assert answer.out.startswith(f"{len(Table.read(catalog))} rows in ")
