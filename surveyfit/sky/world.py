@@ -101,7 +101,7 @@ class World:
         world[:, self._wcs.wcs.lng] = native.lon.deg
         world[:, self._wcs.wcs.lat] = native.lat.deg
         with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore", AstropyWarning)
+            warnings.simplefilter("ignore")  # of positions that have no pixel
             x, y = self._wcs.all_world2pix(world, 0, quiet=True).T
             away = np.linalg.norm(self._vectors(x, y) - sky.cartesian.xyz.value, axis=0) * ARCSEC
             lost = ~(away < ROUND_TRIP * self.pixel_scale)
