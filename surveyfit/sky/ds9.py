@@ -10,7 +10,12 @@ from astropy.table import Row, Table
 
 from surveyfit.schema import GOOD
 
-HEADER = "# Region file format: DS9\nglobal width=1\n"
+HEADER = (
+    "# Region file format: DS9\n"
+    "# The tag of a region is its image: Region > Groups shows those of one image. Regions in\n"
+    "# image coordinates, of images without world coordinates, belong on that image only.\n"
+    "global width=1\n"
+)
 GOOD_COLOUR, FLAGGED_COLOUR = "green", "orange"
 NORTH = 90.0
 """Degrees from DS9's first axis to north."""
@@ -73,4 +78,9 @@ def _properties(row: Row, shape: str) -> str:
     colour = FLAGGED_COLOUR if row["flags"] & GOOD else GOOD_COLOUR
     marker = " point=x" if "point(" in shape else ""
     label = row["name"] or row["source_id"]
-    return f" #{marker} color={colour} text={{{label}}} tag={{{row['image']}}}"
+    return f" #{marker} color={colour} text={{{label}}} tag={{{_unbraced(row['image'])}}}"
+
+
+def _unbraced(text: str) -> str:
+    """Replace braces, which would end a text of DS9."""
+    return text.replace("{", "(").replace("}", ")")

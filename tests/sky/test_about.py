@@ -1,6 +1,8 @@
 """What a catalogue says about itself, in every format that can hold it."""
 
 import hashlib
+import shutil
+import subprocess
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -151,3 +153,31 @@ def test_the_digest_of_many_images_is_that_of_their_sorted_digests() -> None:
     assert "image_digests" not in meta
     expected = hashlib.sha256(" ".join(sorted(digests)).encode()).hexdigest()
     assert meta["images_digest"] == expected
+
+
+@pytest.mark.skipif(shutil.which("stilts") is None, reason="stilts is not installed")
+@pytest.mark.parametrize("of_a_part", [False, True], ids=["export", "part"])
+def test_votlint_finds_nothing_in_a_votable_and_in_a_parquet_footer(
+    tmp_path: Path, table: Table, part: Path, of_a_part: bool
+) -> None:
+    if not of_a_part:
+        export(table, tmp_path / "whole.vot")
+        export(table, tmp_path / "out.parquet")
+    footer = pq.ParquetFile(part if of_a_part else tmp_path / "out.parquet").metadata.metadata
+    (tmp_path / "footer.vot").write_bytes(footer[b"IVOA.VOTable-Parquet.content"])
+    for path in tmp_path.glob("*.vot"):
+        found = subprocess.run(["stilts", "votlint", path], capture_output=True, text=True)
+        assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(shutil.which("stilts") is None, reason="stilts is not installed")
+@pytest.mark.parametrize("extension", [".fits", ".vot"])
+def test_topcat_shows_what_a_catalogue_says_of_itself(
+    tmp_path: Path, table: Table, extension: str
+) -> None:
+    path = tmp_path / f"out{extension}"
+    export(table, path)
+    command = ["stilts", "tpipe", path, "omode=meta"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    for expected in ("ICRS", "57388.25", "upper triangle, row by row: x0 x0", str(GOOD), "4.5"):
+        assert expected in shown

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.io.votable.ucd import check_ucd
 from catalog_rows import random_rows
 
-from surveyfit.schema import COLUMNS
+from surveyfit.schema import COLUMNS, FLUX_UNIT, IMAGE_UNIT
 from surveyfit.sky.described import described, flux_unit
 from surveyfit.sky.image_table import IMAGE_COLUMNS
 
@@ -13,6 +14,13 @@ from surveyfit.sky.image_table import IMAGE_COLUMNS
 @pytest.mark.parametrize("column", [*COLUMNS, *IMAGE_COLUMNS], ids=lambda column: column.name)
 def test_every_ucd_is_in_the_controlled_vocabulary(column):
     assert check_ucd(column.ucd, check_controlled_vocabulary=True)
+
+
+@pytest.mark.parametrize(
+    "unit", sorted({c.unit for c in [*COLUMNS, *IMAGE_COLUMNS]} - {"", IMAGE_UNIT, FLUX_UNIT})
+)
+def test_every_unit_is_a_vounit(unit):
+    assert u.Unit(unit, format="vounit", parse_strict="raise").to_string("vounit")
 
 
 @pytest.mark.parametrize(

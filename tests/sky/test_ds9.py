@@ -84,3 +84,10 @@ def test_good_and_flagged_rows_have_different_colours(tmp_path, rows):
     rows["flags"] = np.array([0, Flag.SATURATED, Flag.JOINT_FIT], dtype=np.int32)
     colours = [region.visual["facecolor"] for region in read_regions(tmp_path, rows)]
     assert colours == ["green", "orange", "green"]
+
+
+def test_regions_of_images_without_world_coordinates_are_told_apart_by_their_tags(tmp_path, rows):
+    rows["ra"][:] = np.nan
+    rows["image"] = np.array(["a.fits", "b{1}.fits", "b{1}.fits"])
+    tags = [region.meta["tag"] for region in read_regions(tmp_path, rows)]
+    assert tags == [["a.fits"], ["b(1).fits"], ["b(1).fits"]]
