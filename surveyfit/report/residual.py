@@ -34,7 +34,7 @@ from surveyfit.sky.reader import ImageReader
 from surveyfit.sky.store import read_grid
 
 BAND_PIXELS = 2**21
-"""Pixels that are held at a time, with a few dozen bytes each: full rows, at least one."""
+"""Pixels that are held at a time, with about a hundred bytes each: whole rows, at least one."""
 
 FOLDER = "residual"
 """Where the images lie in a run, unless another folder is named."""
@@ -69,7 +69,12 @@ class Measured(NamedTuple):
 
 
 def write_residuals(
-    run: Path, folder: Path | None, names: Sequence[str], say: Callable[[str], None]
+    run: Path,
+    folder: Path | None,
+    names: Sequence[str],
+    say: Callable[[str], None],
+    *,
+    band_pixels: int = BAND_PIXELS,
 ) -> int:
     """Write model and residual of the images of a run; one that cannot be read spoils only itself.
 
@@ -82,6 +87,8 @@ def write_residuals(
         Images by their names in the catalogue; all if empty.
     say : callable
         Takes a line about each image.
+    band_pixels : int
+        Pixels that are held at a time; changes nothing in the images.
 
     Returns
     -------
@@ -105,7 +112,7 @@ def write_residuals(
     failures = 0
     for measured in chosen:
         try:
-            say(write_residual(directory, config, measured, target))
+            say(_write(directory, config, measured, target, band_pixels))
         except (InputError, OSError) as error:
             failures += 1
             say(f"error: {error}")
@@ -136,8 +143,8 @@ def _chosen(
         yield by_name[name]
 
 
-def write_residual(
-    directory: RunDirectory, config: Config, measured: Measured, target: Path
+def _write(
+    directory: RunDirectory, config: Config, measured: Measured, target: Path, band_pixels: int
 ) -> str:
     """Write model and residual of an image, a band of rows at a time; return a line about it.
 
@@ -157,17 +164,17 @@ def write_residual(
             writing(paths[0], headers[0], reader.hdus) as models,
             writing(paths[1], headers[1], reader.hdus) as residuals,
         ):
-            for box in bands(image.shape):
+            for box in _bands(image.shape, band_pixels):
                 light = model.light(box)
                 models.write(light.astype(np.float32))
                 residuals.write(_left(reader, grid, box, light).astype(np.float32))
     return _summary(measured, model, paths[1], time.monotonic() - began)
 
 
-def bands(shape: tuple[int, int], pixels: int = BAND_PIXELS) -> Iterator[Box]:
+def _bands(shape: tuple[int, int], pixels: int) -> Iterator[Box]:
     """Cut an image (ny, nx) into bands of whole rows with at most so many pixels.
 
-    >>> list(bands((5, 10), pixels=20))
+    >>> list(_bands((5, 10), pixels=20))
     [Box(y0=0, y1=2, x0=0, x1=10), Box(y0=2, y1=4, x0=0, x1=10), Box(y0=4, y1=5, x0=0, x1=10)]
     """
     ny, nx = shape

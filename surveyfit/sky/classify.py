@@ -15,8 +15,10 @@ WORDS: dict[str, frozenset[str]] = {
     "weight": frozenset({"weight", "weights", "wt", "wht", "wgt", "wtmap", "ivar", "invvar"}),
     "noise": frozenset({"rms", "noise", "err", "error", "unc", "uncert"}),
     "background": frozenset({"bkg", "background"}),
+    "distortion": frozenset({"wcsdvarr", "imarr"}),
 }
-"""Words in the names of extensions and files by which the observatories tell planes apart."""
+"""Words in the names of extensions and files by which the observatories tell planes apart; those of
+distortions are WCSDVARR and D2IMARR, tables of the world coordinates."""
 
 INTEGER_KINDS = ("mask",)
 """Kinds whose pixels are integers, unscaled or unsigned; those of all others are floating point."""
