@@ -18,7 +18,10 @@ from command_line import PROGRAM, record, surveyfit
 
 from surveyfit import __version__
 from surveyfit.run import joining
-from surveyfit.schema import COLUMNS, FLAG_WORDS
+from surveyfit.run.config import Config
+from surveyfit.run.directory import MARK
+from surveyfit.run.sealed import write_sealed
+from surveyfit.schema import COLUMNS, FLAG_WORDS, SCHEMA_VERSION
 from surveyfit.sky.export import WRITERS
 
 
@@ -261,6 +264,17 @@ def test_another_configuration_is_refused_by_its_difference(survey: Path, plain_
     assert "thresh was 5.0, now 4.0" in answer.err
     assert "--overwrite" in answer.err
     assert record(plain_run) == before
+
+
+def test_a_run_with_columns_of_another_version_is_refused(survey: Path, tmp_path: Path) -> None:
+    content = {"kind": MARK, "schema_version": SCHEMA_VERSION - 1}
+    content["configuration"] = Config().to_dict()
+    write_sealed(tmp_path / "run.json", content)
+    answer = surveyfit("submit", survey, "-o", tmp_path, "--workers", 0)
+    assert answer.status == 2
+    assert "columns of another version" in answer.err
+    assert "--overwrite" in answer.err
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
 def test_a_scheduler_that_does_not_answer_is_wrong_use(

@@ -6,6 +6,7 @@ from surveyfit.errors import InputError
 from surveyfit.run.config import Config
 from surveyfit.run.directory import LOCK, RECORD, RunDirectory, is_run
 from surveyfit.run.sealed import DamagedError
+from surveyfit.schema import SCHEMA_VERSION
 from surveyfit.sky.atomic import check_writable
 
 OTHER_OR_AGAIN = "choose another -o/--output, or --overwrite to start again"
@@ -38,11 +39,16 @@ def _is_foreign(path: Path) -> bool:
 
 def _check_same(directory: RunDirectory, config: Config) -> None:
     try:
-        old = directory.record()["configuration"]
+        record = directory.record()
     except DamagedError:
         _check_receipts_same(directory, config)
         return
-    new = config.to_dict()
+    if record.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(
+            f"{directory.path}: its catalogue has columns of another version of surveyfit",
+            OTHER_OR_AGAIN,
+        )
+    old, new = record["configuration"], config.to_dict()
     changed = [k for k in new if old.get(k) != new[k]]
     if changed:
         differences = ", ".join(f"{k} was {old.get(k)!r}, now {new[k]!r}" for k in changed)

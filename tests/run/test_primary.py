@@ -125,7 +125,7 @@ def test_a_source_that_several_images_show_has_one_primary_row(whole: Path) -> N
             primaries += same & np.asarray(theirs["is_primary"])[nearest]
         uncut = mine["flags"] & Flag.EDGE_TRUNCATED == 0
         np.testing.assert_array_equal(primaries[uncut], 1)
-        together += np.count_nonzero(seen[uncut] > 1)
+        together += int(np.count_nonzero(seen[uncut] > 1))
     assert together > 20
 
 
