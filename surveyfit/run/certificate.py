@@ -150,12 +150,12 @@ def _from_json(kind: type[Any], row: dict[str, Any]) -> Any:
 
 
 def lines(certificate: Certificate) -> Iterator[str]:
-    """Yield the certificate as text of up to 100 columns."""
+    """Yield the certificate as text: tables of up to 100 columns, the verdict at the end."""
     counts = certificate.counts
     yield (
         f"{counts['injected']} artificial sources in {counts['images']} images: "
         f"{counts['good']} good, {counts['not_good']} flagged, {counts['missed']} missed, "
-        f"{counts['ambiguous']} ambiguous (as near to a source of the run)"
+        f"{counts['ambiguous']} ambiguous"
     )
     yield f"{counts['spurious']} other new detections, {counts['lost']} sources of the run lost"
     yield from certificate.notes

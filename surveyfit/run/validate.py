@@ -35,8 +35,8 @@ from surveyfit.run.validate_match import (
 )
 from surveyfit.run.validate_statistics import pulls_by_snr, recoveries
 from surveyfit.run.validate_verdict import judge
-from surveyfit.sky.arrow_table import columns_of
-from surveyfit.sky.atomic import check_writable, file_digest, noticing_full_disk, remove
+from surveyfit.sky.arrow_table import columns_of, form_of, parquet_bytes
+from surveyfit.sky.atomic import check_writable, noticing_full_disk, remove, replacing
 from surveyfit.sky.parts import write_parquet
 
 
@@ -117,10 +117,13 @@ def _intact_certificate(run: Path) -> Certificate | None:
 
 def _measure(drawn: Drawn, files: ValidationFiles, config: Config, execution: Execution) -> int:
     """Measure the images with the artificial sources; return how many pieces failed."""
-    before = file_digest(files.injected) if files.injected.exists() else ""
-    now = write_parquet(drawn.table, files.injected)
     config = replace(config, inject=str(files.injected.absolute()))
-    same = now == before and _made_with(config, files.run)
+    content = parquet_bytes(columns_of(drawn.table), form_of(drawn.table))
+    same = files.injected.exists() and files.injected.read_bytes() == content
+    if not same:  # else it is left as it is: who has read it would read it again
+        with replacing(files.injected) as temporary:
+            temporary.write_bytes(content)
+    same = same and _made_with(config, files.run)
     paths = list(dict.fromkeys(image.path for image in drawn.images))
     status = submit(paths, files.run, config, replace(execution, overwrite=not same))
     if status == NOTHING_MEASURED:

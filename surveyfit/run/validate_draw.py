@@ -106,11 +106,13 @@ def _with_brightness(placed: Rows, seed: int) -> Table:
     faintest, brightest = np.log(SNR)
     at: NDArray[np.float64] = (rng.permutation(n) + rng.random(n)) / n
     snr = np.exp(faintest + at * (brightest - faintest))
-    amp_err = placed.pop("amp_err")
+    # The error grows with the peak: amp**2 = snr**2 * (sky + photons * amp), solved for amp.
+    sky, photons = placed.pop("sky_variance"), placed.pop("photon_variance")
+    half = snr**2 * photons / 2
     values = placed | {
         "number": np.arange(n, dtype=np.int32),
         "snr": snr,
-        "amp": snr * amp_err,
+        "amp": half + np.sqrt(half**2 + snr**2 * sky),
         "noise_seed": rng.integers(2**62, size=n),
     }
     return described(INJECTED_COLUMNS, values, image_unit=None)

@@ -12,11 +12,13 @@ from surveyfit.run.plan import tiles
 from surveyfit.run.tasks import find_sources, noise_grid, opened, read_plane
 from surveyfit.run.validate_images import Rows, contents_of, read_rows
 from surveyfit.schema import GOOD
+from surveyfit.sky.background import NoiseGrid
 from surveyfit.sky.described import PER_BEAM
 from surveyfit.sky.empty_places import empty_places
 from surveyfit.sky.find import printable
 from surveyfit.sky.gaussian_light import FWHM_PER_SIGMA, covariances
 from surveyfit.sky.image import Image
+from surveyfit.sky.peak_error import peak_variance
 from surveyfit.sky.reader import ImageReader
 
 TILES = 16
@@ -37,7 +39,7 @@ SHAPE_SNR = 10.0
 SHAPE_ROWS = 5
 """The shape of a point source is taken from good sources above this S/N, if there are so many."""
 
-SHAPE_COLUMNS = ("flags", "snr", "maj_pix", "min_pix", "pa_pix", "corr_noise_factor")
+SHAPE_COLUMNS = ("flags", "snr", "maj_pix", "min_pix", "pa_pix")
 
 
 class NoPlaceError(Exception):
@@ -63,8 +65,8 @@ def place_sources(
     Returns
     -------
     dict of str to array (n,)
-        Columns of `injected.INJECTED_COLUMNS`, all but the brightness, and ``amp_err``: the error
-        of a peak that the noise of the sky gives, image units.
+        Columns of `injected.INJECTED_COLUMNS`, all but the brightness, and ``sky_variance`` and
+        ``photon_variance``: of a peak, in image units squared, and the same for each unit of it.
 
     Raises
     ------
@@ -76,7 +78,8 @@ def place_sources(
     typical = typical_shape(known)
     with opened(noise_piece(image, config), config) as reader:
         clear = CLEAR_FWHMS * _point_fwhm(reader, typical)
-        places, local_rms = _places(directory, reader, config, clear, most, rng)
+        grid = noise_grid(image, directory, config)
+        places, local_rms = _places(reader, grid, config, clear, most, rng)
         if not len(places):
             raise NoPlaceError("no empty place")
         x, y = (places + rng.uniform(-0.5, 0.5, places.shape)).T
@@ -84,6 +87,7 @@ def place_sources(
         facts, beam_pixels = reader.facts, _beam_pixels(reader, points)
     larger = rng.random(len(x)) < LARGER_SHARE
     shapes = points + np.where(larger[:, None, None], _own_shapes(points, rng), 0.0)
+    variances = np.array([peak_variance(shape, grid.correlation) for shape in shapes])
     rows: Rows = {
         "x": x,
         "y": y,
@@ -91,9 +95,10 @@ def place_sources(
         "cxy": shapes[:, 0, 1],
         "cyy": shapes[:, 1, 1],
         "local_rms": local_rms,
-        "amp_err": local_rms * _noise_factor(known) * amp_error(shapes),
+        "sky_variance": variances[:, 0] * local_rms**2,
+        "photon_variance": variances[:, 1] / (facts.gain or np.inf),
         "point_like": (~larger).astype(np.int32),
-        "gain": np.full(len(x), np.nan if facts.gain is None else facts.gain),
+        "gain": np.full(len(x), facts.gain or np.nan),
         "beam_pixels": beam_pixels,
     }
     rows["hdu"] = np.full(len(x), hdu, np.int32)
@@ -112,15 +117,6 @@ def share(left: int, turn: int, spread: int) -> int:
     return math.ceil(left / max(1, spread - turn))
 
 
-def amp_error(shapes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Error of the peak of a Gaussian (n,) in independent noise of 1 a pixel, shape unknown too.
-
-    sqrt(2 / (pi sigma_major sigma_minor)), Condon 1997, PASP 109, 166, equations 20 and 21; shapes
-    are covariance matrices (n, 2, 2) in pixels squared.
-    """
-    return np.asarray(np.sqrt(2 / (np.pi * np.sqrt(np.linalg.det(shapes)))))
-
-
 def typical_shape(rows: Rows) -> NDArray[np.float64] | None:
     """Covariance matrix (2, 2) of a star: the median of the smaller half of good bright sources."""
     good = (rows["flags"].astype(int) & GOOD == 0) & (rows["snr"] > SHAPE_SNR)
@@ -130,12 +126,6 @@ def typical_shape(rows: Rows) -> NDArray[np.float64] | None:
     smaller = major * minor <= np.median(major * minor)
     shapes = covariances(major / FWHM_PER_SIGMA, minor / FWHM_PER_SIGMA, angle)[smaller]
     return np.asarray(np.median(shapes, axis=0))
-
-
-def _noise_factor(rows: Rows) -> float:
-    """Return by what the noise's correlation widens the error of a peak; 1 if it is not known."""
-    known = rows["corr_noise_factor"][np.isfinite(rows["corr_noise_factor"])]
-    return float(np.median(known)) if known.size else 1.0
 
 
 def _point_fwhm(reader: ImageReader, typical: NDArray[np.float64] | None) -> float:
@@ -181,17 +171,15 @@ def _own_shapes(points: NDArray[np.float64], rng: np.random.Generator) -> NDArra
 
 
 def _places(
-    directory: RunDirectory,
     reader: ImageReader,
+    grid: NoiseGrid,
     config: Config,
     clear: float,
     most: int,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
     """Choose empty pixels: x and y (n, 2), and the noise there (n,), image units."""
-    image = reader.image
-    grid = noise_grid(image, directory, config)
-    planned = tiles(image.shape, config.tile, config.halo)
+    planned = tiles(reader.image.shape, config.tile, config.halo)
     chosen, noise = [np.zeros((0, 2), int)], [np.zeros(0)]
     left = most
     for turn, number in enumerate(rng.permutation(len(planned))):

@@ -11,18 +11,20 @@ from surveyfit.run.validate_match import AMBIGUOUS, FOUND, MISSED, QUANTITIES
 
 SNR_EDGES = (2.0, 3.0, 5.0, 7.0, 10.0, 20.0, 50.0, 100.0, np.inf)
 SNR_BINS = tuple(pairwise(SNR_EDGES))
-"""S/N here is the true peak over the error that the sky's noise gives it: what was put in decides
-the bin, so that noise, which moves ``snr``, selects nothing."""
+"""S/N here is the true peak over the error expected of it (`surveyfit.sky.peak_error`): what was
+put in decides the bin, so that noise, which moves ``snr``, selects nothing."""
 
 WITHIN = {1: 0.6827, 2: 0.9545}
 """Share of a normal distribution within so many standard deviations."""
 
-MEDIAN_ERROR = float(np.sqrt(np.pi / 2))
-SPREAD_ERROR = 1.166
-"""Sampling errors, times sqrt(n): of the median of a normal sample in standard deviations, and of
-its width from the median absolute deviation, relative (Rousseeuw & Croux 1993: 37 % efficient)."""
+CENTRAL = (0.15865, 0.84135)
+"""Quantiles of a normal distribution at one standard deviation to either side."""
 
-MAD_TO_SIGMA = 1.4826
+MEDIAN_ERROR = 1.2533
+SPREAD_ERROR = 0.962
+"""Sampling errors, times sqrt(n), in standard deviations: of the median of a normal sample, and of
+half the distance of its `CENTRAL` quantiles. Quantiles p <= q of a density f have the covariance
+p (1 - q) / (n f_p f_q)."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Pulls:
         Plain ones: a single stray source can spoil them.
     median, median_err : float
     spread, spread_err : float
-        1.4826 times the median absolute deviation from the median.
+        Half the width of the central 68.3 %: up to a sixth strays to either side do not count.
     within_1, within_2 : float
         Share within one and two errors of the truth; 0.683 and 0.954 are right.
     within_1_err, within_2_err : float
@@ -169,8 +171,8 @@ def _of(rows: Rows, column: str, low: float, high: float) -> NDArray[np.float64]
 def _median_and_spread(values: NDArray[np.float64]) -> tuple[float, float]:
     if not len(values):
         return float("nan"), float("nan")
-    median = float(np.median(values))
-    return median, MAD_TO_SIGMA * float(np.median(np.abs(values - median)))
+    low, median, high = np.quantile(values, [CENTRAL[0], 0.5, CENTRAL[1]]).tolist()
+    return median, (high - low) / 2
 
 
 def _share_error(share: float, n: int) -> float:

@@ -32,7 +32,7 @@ LEAST_WITHIN_2 = 0.90
 SAMPLING_ERRORS = 3.0
 
 ENOUGH = int(np.ceil((SAMPLING_ERRORS * SPREAD_ERROR / (1 - SPREADS[1] / 2)) ** 2))
-"""Sources without which nothing is said, 68: with fewer, errors too small by a factor of two would
+"""Sources without which nothing is said, 47: with fewer, errors too small by a factor of two would
 not stand out of the sampling errors."""
 
 
@@ -105,9 +105,11 @@ def _right(judged: tuple[Pulls, ...]) -> str:
     names = {p.quantity: None for p in judged}
     left_out = [name for name in QUANTITIES if name not in names]
     but = f" ({', '.join(left_out)}: too few sources to tell)" if left_out else ""
+    noticed = SPREADS[1] / (1 - SAMPLING_ERRORS * SPREAD_ERROR / np.sqrt(min(p.n for p in judged)))
     return (
-        f"Yes, at S/N above {judged[0].low:g}: of {n} artificial sources (fitted - true) / error"
-        f" has a spread of {min(spreads):.2f} to {max(spreads):.2f}, where 1 is right{but}."
+        f"Yes, at S/N above {WELL_ABOVE:g}: of {n} artificial sources (fitted - true) / error"
+        f" has a spread of {min(spreads):.2f} to {max(spreads):.2f}, where 1 is right{but}; errors"
+        f" too small by a factor of {noticed:.1f} would have been noticed."
     )
 
 

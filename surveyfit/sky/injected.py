@@ -30,7 +30,7 @@ _ROWS = (
     ("cyy", "float64", "pixel2", "stat.variance", "covariance matrix of the light: y, y"),
     ("gain", "float64", "", "instr.param", "electrons per image unit; NaN: no photon noise"),
     ("noise_seed", "int64", "", "meta.number", "seed of the source's photon noise"),
-    ("snr", "float64", "", "stat.snr", "true peak over its error from the sky's noise"),
+    ("snr", "float64", "", "stat.snr", "true peak over the error expected of it"),
     ("local_rms", "float64", "", "stat.stdev;instr.background", "noise of a pixel, image units"),
     ("point_like", "int32", "", "meta.code", "1: of the shape of a point source; 0: larger"),
     ("beam_pixels", "float64", "pixel", "instr.beam", "pixels a beam; 1: unit not per beam"),
