@@ -28,7 +28,7 @@ def as_votable(table: Table) -> VOTableFile:
     """
     with _units_beyond_vounit():
         votable = from_table(table)
-    _make_booleans(votable)
+    _settle_types(votable)
     _refer_to_systems(votable, table.meta.get("epoch_mjd"))
     parameters = votable.get_first_table().params
     for number, entry in enumerate(entries(table.meta)):
@@ -55,12 +55,20 @@ def _refer_to_systems(votable: VOTableFile, epoch_mjd: float | None) -> None:
         resource.time_systems.append(TimeSys(ID="utc", config=config, **scale))
 
 
-def _make_booleans(votable: VOTableFile) -> None:
-    """Make truth values boolean: astropy writes bits, which STILTS cannot read in BINARY2."""
+def _settle_types(votable: VOTableFile) -> None:
+    """Make texts of any length, and truth values boolean.
+
+    astropy writes texts with the room of the longest, where room for one is deprecated, and truth
+    values as bits, which STILTS cannot read in BINARY2.
+    """
     for field in votable.get_first_table().fields:
-        if field.datatype == "bit":
+        if field.datatype in ("char", "unicodeChar"):
+            field.arraysize = "*"
+        elif field.datatype == "bit":
             field.datatype = "boolean"
-            field.converter = get_converter(field)
+        else:
+            continue
+        field.converter = get_converter(field)
 
 
 def _param(votable: VOTableFile, identifier: str, entry: Entry) -> Param:
@@ -82,9 +90,6 @@ def write_votable(table: Table, path: Path) -> None:
 def votable_header(table: Table) -> str:
     """Describe a table's columns in a VOTable without data."""
     votable = as_votable(table[:0])
-    for field in votable.get_first_table().fields:
-        if field.datatype == "unicodeChar":
-            field.arraysize = "*"
     xml = BytesIO()
     with _units_beyond_vounit():
         votable.to_xml(xml)

@@ -154,9 +154,13 @@ def test_wrong_names_are_errors_that_say_what_to_do(tmp_path, table):
 
 
 @needs_stilts
-def test_votlint_finds_nothing(tmp_path, table):
-    export(table, tmp_path / "out.vot")
+@pytest.mark.parametrize("unit", ["Jy/beam", "electron", "m", ""])
+def test_votlint_finds_nothing(tmp_path, unit):
+    rows = random_rows(20, unit) | {"name": np.full(20, "")}
+    export(described(COLUMNS, rows, unit), tmp_path / "out.vot")
     assert stilts("votlint", tmp_path / "out.vot") == ""
+    back = Table.read(tmp_path / "out.vot")
+    assert (set(back["name"]), set(back["flux_unit"])) == ({""}, {unit})
 
 
 @needs_stilts
