@@ -26,6 +26,12 @@ BINS = 8, 40
 
 FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
 
+ROOM = 1.5
+"""Factor by which logarithmic axes reach beyond that span."""
+
+SPAN = 0.1, 99.9
+"""Percentiles of the values that a picture spans: a few may be anywhere."""
+
 MOST_KINDS = 5
 """Units and bands with a distribution of their own; the ones with most sources."""
 
@@ -127,7 +133,8 @@ def _histogram(
 def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the edges of bins, more of them the more values there are: 2 n^(1/3) (Rice)."""
     number = int(np.clip(2 * len(values) ** (1 / 3), *BINS))
-    middle, half = (values.max() + values.min()) / 2, max(np.ptp(values) / 2, 0.05)
+    low, high = np.percentile(values, SPAN)
+    middle, half = (low + high) / 2, max((high - low) / 2, 0.05)
     return np.linspace(middle - 1.001 * half, middle + 1.001 * half, number + 1)
 
 
@@ -172,12 +179,14 @@ def _draw_error(name: str, error: NDArray[np.float64], sources: Sources) -> Mark
     axes = plain_axes(figure, "signal to noise", name)
     logarithmic(axes, "x", "y")
     _cloud(axes, snr[which], error[which])
-    line = np.array([snr[which].min(), snr[which].max()])
+    line = np.percentile(snr[which], SPAN)
+    low, high = np.percentile(np.append(error[which], 1 / line), SPAN)
+    axes.set(xlim=(line[0] / ROOM, line[1] * ROOM), ylim=(low / ROOM, high * ROOM))
     axes.plot(line, 1 / line, "--", color=INK, linewidth=1.2, label="1 / (signal to noise)")
     legend(axes)
     return to_svg(figure, f"{name} of {which.sum()} good sources against their signal to noise")
 
 
 def _cloud(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-    area = float(np.clip(3000.0 / len(x), 0.5, 8.0))
+    area = float(np.clip(3000.0 / len(x), 0.2, 8.0))
     axes.scatter(x, y, s=area, color=GOOD_COLOUR, alpha=0.6, linewidths=0, rasterized=True)

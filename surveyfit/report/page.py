@@ -45,6 +45,9 @@ SECTIONS = {
 }
 """Headings by their place in the page."""
 
+AT_ONCE = 20
+"""Images that are seen without asking for more."""
+
 
 @dataclass(frozen=True)
 class FlagLine:
@@ -73,12 +76,15 @@ def write_report(run: Path, target: Path | None = None) -> Path:
     Raises
     ------
     InputError
-        If the folder is no run, a record or a part of the catalogue is damaged, or the file
-        cannot be written.
+        If the folder is no run or one of another version, a record or a part of the catalogue is
+        damaged, or the file cannot be written.
     """
     directory = RunDirectory.open(run)
     path = target or run / REPORT
     check_writable(path.parent)
+    if directory.record()["schema_version"] != SCHEMA_VERSION:
+        remedy = "use the version that run.json names"
+        raise InputError(f"{run}: made by another version of surveyfit", remedy)
     page = _render(_content(directory))
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -120,7 +126,7 @@ def _content(directory: RunDirectory) -> dict[str, Any]:
         "failures": facts.failures[:LISTED],
         "configuration": _configuration(facts.record),
         "not_measured": facts.record.get("not_measured", [])[:LISTED],
-        "listed": LISTED,
+        "at_once": AT_ONCE,
     }
 
 
@@ -167,8 +173,6 @@ def _flag_lines(sources: Sources) -> list[FlagLine]:
 
 def _gallery(directory: RunDirectory, sources: Sources) -> tuple[list[Group], str]:
     """Return the gallery, or why there is none: a run can be read without its cutouts."""
-    if directory.record()["schema_version"] != SCHEMA_VERSION:
-        return [], "the run was made by another version of surveyfit"
     try:
         return make_gallery(directory, sources), ""
     except InputError as error:

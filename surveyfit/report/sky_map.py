@@ -38,7 +38,10 @@ UNITS = ((1.0, "degrees"), (60.0, "arcmin"), (3600.0, "arcsec"))
 POINTS = 4000.0
 """Points of area that the dots have together, within the limits below."""
 
-DOT = (0.6, 9.0)
+DOT = (0.2, 9.0)
+
+MOST_OUTLINES = 1000
+"""Images whose outlines are drawn; of more, one in so many."""
 
 HEIGHTS = (1.2, 5.0)
 """Inches of a map, without its margins."""
@@ -72,12 +75,14 @@ def draw_sky(
     """
     known = np.isfinite(ra) & np.isfinite(dec)
     ra, dec, good = ra[known], dec[known], good[known]
-    corners = list(outlines.values())
+    step = -(-len(outlines) // MOST_OUTLINES) or 1
+    corners = list(outlines.values())[::step]
     if not len(ra) and not corners:
         return None
     everywhere = np.concatenate([np.stack([ra, dec], axis=1), *corners])
     middle, radius = _extent(everywhere)
-    words = f"{len(ra):,} sources and the outlines of {len(corners)} images"
+    words = f"{len(ra):,} sources and the outlines of {len(corners):,} images"
+    words += f" (one in {step})" if step > 1 else ""
     if radius > WIDE:
         figure = _whole_sky(ra, dec, good, corners)
         words += " on the whole sky, Aitoff's projection"
@@ -127,7 +132,7 @@ def _local(
     _dots(axes, at[:, 0], at[:, 1], good)
     for outline in corners:
         x, y = (_tangent(outline, middle) * scale).T
-        axes.plot(*_closed(x, y), color=INK, linewidth=0.8)
+        axes.plot(*_closed(x, y), color=MUTED, linewidth=0.6)
         if max(np.ptp(x), np.ptp(y)) < SMALL * 2 * radius * scale:
             axes.plot(x.mean(), y.mean(), "o", color=INK, fillstyle="none", markersize=7)
     axes.set_aspect("equal", adjustable="datalim")
@@ -163,7 +168,7 @@ def _whole_sky(
     for outline in corners:
         x, y = _longitude(outline[:, 0]), np.radians(outline[:, 1])
         if np.ptp(x) < np.pi:
-            axes.plot(*_closed(x, y), color=INK, linewidth=0.8)
+            axes.plot(*_closed(x, y), color=MUTED, linewidth=0.6)
         centre = _extent(outline)[0]
         place = _longitude(np.array([centre[0]])), np.radians([centre[1]])
         axes.plot(*place, "o", color=INK, fillstyle="none", markersize=7)
