@@ -157,6 +157,7 @@ def _map(name: str) -> Colormap:
 def _finish(axes: Axes, view: SourceView, number: int, annotate: bool) -> None:
     title = TITLES[number]
     axes.set_title(title)
+    axes.autoscale(False)  # ellipses of neighbours may reach beyond
     if title != "model" and view.mask.any():
         axes.add_patch(_hatched(view))
     if title != "weight":

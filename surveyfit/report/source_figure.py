@@ -1,6 +1,7 @@
 """A source on one page: its four pictures with their scales above what the catalogue says."""
 
 import textwrap
+from typing import NamedTuple
 
 from matplotlib.figure import Figure, SubFigure
 
@@ -18,11 +19,16 @@ LINE = 0.235
 POINTS = 9.5
 """Of the words."""
 
-COLUMNS = ((0.012, 0.095), (0.51, 0.565))
-"""Where the two columns of words begin, and what they say: shares of the width."""
 
-CHARACTERS = 80
-"""Of a line."""
+class Column(NamedTuple):
+    """Where a column of words begins, and what they say, in shares of the width; its letters."""
+
+    labels: float
+    words: float
+    characters: int
+
+
+COLUMNS = (Column(0.012, 0.095, 68), Column(0.51, 0.565, 78))
 
 INDENT = "   "
 """Before the rest of what is longer than a line."""
@@ -50,8 +56,8 @@ def draw(view: SourceView) -> Figure:
         panel.tick_params(labelsize=LETTERS)
         panel.locator_params(nbins=4, integer=True)
     draw_bars(top, axes, images, view)
-    for column, places in zip(columns, COLUMNS, strict=True):
-        _write(bottom, column, places, LINE / words)
+    for lines, column in zip(columns, COLUMNS, strict=True):
+        _write(bottom, lines, column, LINE / words)
     return figure
 
 
@@ -62,25 +68,24 @@ def _columns(view: SourceView) -> tuple[list[Line], list[Line]]:
         lines.append(("note", f"{view.note}: pixels that were not used are not shown"))
     lines.append(("picture", HOW_TO_READ))
     second = [label for label, _ in lines].index(SECOND_COLUMN)
-    return _broken(lines[:second]), _broken(lines[second:])
+    first, last = (column.characters for column in COLUMNS)
+    return _broken(lines[:second], first), _broken(lines[second:], last)
 
 
-def _broken(lines: list[Line]) -> list[Line]:
+def _broken(lines: list[Line], characters: int) -> list[Line]:
     return [
         (label if first else "", part)
         for label, words in lines
         for first, part in zip(
             (True, *(False for _ in words)),
-            textwrap.wrap(words, CHARACTERS, subsequent_indent=INDENT),
+            textwrap.wrap(words, characters, subsequent_indent=INDENT),
             strict=False,
         )
     ]
 
 
-def _write(
-    figure: SubFigure, lines: list[Line], places: tuple[float, float], height: float
-) -> None:
+def _write(figure: SubFigure, lines: list[Line], column: Column, height: float) -> None:
     for number, (label, words) in enumerate(lines):
         y = 1 - (number + 0.25) * height
-        figure.text(places[0], y, label, size=POINTS, color="0.4", va="top")
-        figure.text(places[1], y, words, size=POINTS, va="top")
+        figure.text(column.labels, y, label, size=POINTS, color="0.4", va="top")
+        figure.text(column.words, y, words, size=POINTS, va="top")

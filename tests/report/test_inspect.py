@@ -122,6 +122,14 @@ def test_any_size_of_the_numbers_can_be_drawn(view, scale):
     assert "image units above the level of" in shown
 
 
+def test_a_neighbour_that_reaches_beyond_the_cutout_does_not_widen_the_picture(view):
+    x, y = view.corner
+    big = {"x": x + 1.0, "y": y + 1.0, "maj_pix": 40.0, "min_pix": 30.0, "pa_pix": 10.0}
+    panel = draw(replace(view, neighbours=(big,))).axes[0]
+    assert panel.get_xlim() == (x - 0.5, x + view.side - 0.5)
+    assert panel.get_ylim() == (y - 0.5, y + view.side - 0.5)
+
+
 def test_a_negative_amplitude_can_be_drawn(view):
     row = view.row | {"fit_amp": -5.0, "flags": int(Flag.NEGATIVE_AMP)}
     assert "negative_amp" in texts(draw(replace(view, row=row)))
