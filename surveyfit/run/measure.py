@@ -14,14 +14,13 @@ from surveyfit.schema import Flag
 from surveyfit.sky.background import NoiseGrid
 from surveyfit.sky.header import Facts
 from surveyfit.sky.image import Image
+from surveyfit.sky.magnitudes import magnitudes
 from surveyfit.sky.reader import ImageReader
 from surveyfit.sky.sources import CutoutGroup
 from surveyfit.sky.world import Positions, iau_name
 
 if TYPE_CHECKING:
     from surveyfit.fit.batch import Cutouts, FitResult
-
-MAG_PER_RELATIVE_FLUX = 2.5 / np.log(10)
 
 Columns = dict[str, NDArray[Any]]
 
@@ -150,15 +149,14 @@ def _fluxes(
 ) -> Columns:
     area = _beam_area(where, facts)
     flux, flux_err = in_pixels["flux_int"] / area, in_pixels["flux_int_err"] / area
-    positive = np.where(flux > 0, flux, np.nan)
-    zero = np.nan if facts.zeropoint is None else facts.zeropoint
+    mag, mag_err = magnitudes(flux, flux_err, facts.zeropoint)
     return {
         "flux_int": flux,
         "flux_int_err": flux_err,
         "flux_aper": aperture / area,
         "flux_unit": np.full(len(flux), facts.unit),
-        "mag": zero - 2.5 * np.log10(positive),
-        "mag_err": MAG_PER_RELATIVE_FLUX * flux_err / positive + 0 * zero,
+        "mag": mag,
+        "mag_err": mag_err,
     }
 
 

@@ -13,6 +13,13 @@ SIGMA = 1.7
 """Width of a star, pixels."""
 
 
+PEAK = 300.0
+"""Of a star where one unit is magnitude 25."""
+
+MAGNITUDE = 25 - 2.5 * np.log10(2 * np.pi * SIGMA**2 * PEAK)
+"""Of every star: the integral of a Gaussian."""
+
+
 def field() -> np.ndarray:
     """Return ra, dec of the stars, (n, 2), on a jittered grid so that none are close."""
     rng = np.random.default_rng(5)
@@ -49,7 +56,7 @@ def write_image(
     east, north : float
         Arcsec from ra 0, dec 30 to its centre.
     noise : float
-        Of a pixel, for a zero point of 25, where a star has a peak of 300.
+        Of a pixel, for a zero point of 25.
     name : str
         Of the filter.
     zeropoint : float
@@ -67,7 +74,7 @@ def write_image(
     for ra, dec in field():
         at_x, at_y = wcs.all_world2pix(ra, dec, 0)
         if -10 < at_x < SIDE + 10 and -10 < at_y < SIDE + 10:
-            data += 300 * np.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / (2 * SIGMA**2))
+            data += PEAK * np.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / (2 * SIGMA**2))
     data *= 10 ** (0.4 * (zeropoint - 25))
     if hole is not None:
         data[hole] = np.nan
