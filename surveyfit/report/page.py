@@ -1,6 +1,5 @@
 """``RUN/report.html``: one page about a run, with its pictures inside, that opens from disk."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,10 @@ from surveyfit.errors import InputError
 from surveyfit.report.certificate_page import certificate_page
 from surveyfit.report.distributions import draw_errors, draw_fluxes, draw_snr
 from surveyfit.report.gallery import Group, make_gallery
-from surveyfit.report.page_run import RunFacts, read_facts
+from surveyfit.report.page_run import read_facts
 from surveyfit.report.page_sources import Sources
 from surveyfit.report.page_sources import read_sources as read_rows
+from surveyfit.report.page_words import duration, headline, options, quoted, standing
 from surveyfit.report.quantities import plain
 from surveyfit.report.sky_map import draw_sky
 from surveyfit.run.directory import RunDirectory
@@ -30,6 +30,8 @@ REPORT = "report.html"
 LISTED = 100
 """Rows of a table, at most; the page says how many are left out."""
 
+AT_ONCE = 20
+"""Images that are seen without asking for more."""
 
 SECTIONS = {
     "sky": "Sky",
@@ -44,9 +46,6 @@ SECTIONS = {
     "made": "How it was made",
 }
 """Headings by their place in the page."""
-
-AT_ONCE = 20
-"""Images that are seen without asking for more."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +101,8 @@ def _content(directory: RunDirectory) -> dict[str, Any]:
         "name": directory.path.resolve().name,
         "facts": facts,
         "record": facts.record,
-        "state": _state(facts),
-        "counts": _counts(facts),
-        "failed": f"{_plural(n, 'failure')}" if (n := facts.n_failures) else "nothing failed",
-        "took": f"{_seconds(facts.record['seconds'])} on {facts.record['machine']['host']}.",
+        "standing": standing(facts),
+        "headline": headline(facts),
         "sections": SECTIONS,
         "certificate": certificate_page(directory),
         "good_mask": GOOD,
@@ -124,7 +121,7 @@ def _content(directory: RunDirectory) -> dict[str, Any]:
         "gallery": gallery,
         "gallery_note": gallery_note,
         "failures": facts.failures[:LISTED],
-        "configuration": _configuration(facts.record),
+        "configuration": options(facts.record),
         "not_measured": facts.record.get("not_measured", [])[:LISTED],
         "at_once": AT_ONCE,
     }
@@ -138,27 +135,6 @@ def _outlines(directory: RunDirectory) -> dict[str, NDArray[np.float64]]:
     corners = to_numpy(table["corners"]).reshape(-1, 4, 2)
     named = zip(table["image"].to_pylist(), corners, strict=True)
     return {image: outline for image, outline in named if np.isfinite(outline).all()}
-
-
-def _state(facts: RunFacts) -> str:
-    """Say how the run stands."""
-    record = facts.record
-    state = record["state"]
-    if state == "finished":
-        return "Finished, with failures" if facts.failures else "Finished"
-    words = {"running": "Not finished", "repaired": "Repaired, to be submitted again"}
-    return words.get(state, state.capitalize())
-
-
-def _counts(facts: RunFacts) -> str:
-    """Sum a run up in a line."""
-    share = f", {facts.good / facts.rows:.0%} of them good" if facts.rows else ""
-    measured = sum(bool(image.parts) for image in facts.images)
-    return f"{_plural(facts.rows, 'source')}{share}, from {_plural(measured, 'image')}"
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _flag_lines(sources: Sources) -> list[FlagLine]:
@@ -179,12 +155,6 @@ def _gallery(directory: RunDirectory, sources: Sources) -> tuple[list[Group], st
         return [], str(error)
 
 
-def _configuration(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that have a value, as they are called."""
-    values = record["configuration"].items()
-    return {k.replace("_", "-"): v for k, v in values if v not in (None, [], "")}
-
-
 def _render(content: Mapping[str, Any]) -> str:
     """Fill the template; everything but our own pictures is escaped."""
     environment = Environment(
@@ -196,26 +166,8 @@ def _render(content: Mapping[str, Any]) -> str:
     )
     environment.filters |= {
         "count": "{:,}".format,
-        "seconds": _seconds,
-        "quoted": _quoted,
+        "seconds": duration,
+        "quoted": quoted,
         "plain": plain,
     }
     return environment.get_template("report.html").render(content)
-
-
-def _quoted(path: object) -> str:
-    return shlex.quote(str(path))
-
-
-def _seconds(seconds: float) -> str:
-    """Spell a time.
-
-    >>> _seconds(0.0123), _seconds(12.34), _seconds(200)
-    ('0.01 s', '12.3 s', '3 min 20 s')
-    """
-    if seconds < 60:
-        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
-    minutes = round(seconds) // 60
-    if minutes < 60:
-        return f"{minutes} min {round(seconds) % 60} s"
-    return f"{minutes // 60} h {minutes % 60} min"
