@@ -51,7 +51,9 @@ def true_light(truth: pd.DataFrame, shape: tuple[int, int]) -> NDArray[np.float6
     return light
 
 
-def describe_noise(left: NDArray[np.float64], light: NDArray[np.float64], off: NDArray[np.bool_]):
+def describe_noise(
+    left: NDArray[np.float64], light: NDArray[np.float64], off: NDArray[np.bool_]
+) -> None:
     """Print the spread of the residual in units of the noise that was put in."""
     sky_noise = np.sqrt(SKY + READ_NOISE**2)
     expected = np.sqrt(SKY + READ_NOISE**2 + light)
@@ -73,7 +75,9 @@ def describe_noise(left: NDArray[np.float64], light: NDArray[np.float64], off: N
         )
 
 
-def describe_flux(left: NDArray[np.float64], truth: pd.DataFrame, off: NDArray[np.bool_]) -> None:
+def describe_flux(
+    what: str, left: NDArray[np.float64], truth: pd.DataFrame, off: NDArray[np.bool_]
+) -> None:
     """Print the flux in apertures around the true positions, as a share of the true flux."""
     radius = np.maximum(APERTURE_SIGMAS * truth["sigma_major"], SMALLEST_APERTURE).to_numpy()
     clean = np.ascontiguousarray(np.where(off & np.isfinite(left), left, 0.0))
@@ -88,7 +92,7 @@ def describe_flux(left: NDArray[np.float64], truth: pd.DataFrame, off: NDArray[n
     ):
         flux, some = truth["flux"][where], sums[where]
         print(
-            f"flux left, {name}: {len(some)} sources, median {100 * np.median(some / flux):+.2f} %,"
+            f"flux {what}, {name}: {len(some)} sources, median {100 * np.median(some / flux):+.2f} %,"
             f" median of the absolute {100 * np.median(np.abs(some) / flux):.2f} %,"
             f" total {100 * some.sum() / flux.sum():+.2f} %"
         )
@@ -106,9 +110,10 @@ def main(image: Path, truth: Path, mask: Path) -> None:
         (path,) = run.glob("residual/*_residual.fits")
         left = fits.getdata(path).astype(float)
     print(f"{left.size / 1e6 / seconds:.1f} Mpixel a second")
-    describe_noise(left, true_light(sources, left.shape), off)
-    describe_flux(left, sources, off)
-    describe_flux(true_light(sources, left.shape), sources, off)
+    light = true_light(sources, left.shape)
+    describe_noise(left, light, off)
+    describe_flux("left", left, sources, off)
+    describe_flux("put in", light, sources, off)
 
 
 if __name__ == "__main__":
