@@ -92,7 +92,8 @@ def describe_flux(
     ):
         flux, some = truth["flux"][where], sums[where]
         print(
-            f"flux {what}, {name}: {len(some)} sources, median {100 * np.median(some / flux):+.2f} %,"
+            f"flux {what}, {name}: {len(some)} sources,"
+            f" median {100 * np.median(some / flux):+.2f} %,"
             f" median of the absolute {100 * np.median(np.abs(some) / flux):.2f} %,"
             f" total {100 * some.sum() / flux.sum():+.2f} %"
         )
