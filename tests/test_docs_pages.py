@@ -8,15 +8,18 @@ where readers see it too: ``*(not run by our tests: why)*`` stands right before 
 import doctest
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command_line import surveyfit
 from markdown_it import MarkdownIt
 from sybil import Document, Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
+from sybil.typing import Evaluator
 
 from surveyfit.schema import GOOD
 
@@ -27,11 +30,14 @@ RUN_HERE = {"python", "bash"}
 SHOWN_ONLY = {"text", "toml", "{toctree}", "{eval-rst}"}
 INSTALLING = {"sh"}
 """Lines of the README that make an environment; .ci/run runs what it can of them."""
+ONLY_FOR_A_SHELL = set("$|&;<>*#`")
 NOT_RUN = re.compile(r"\*\(not run by our tests: [^*]+\)\*\n+\Z")
 
 MARKED = {
     "README": 2,
     "cluster": 5,
+    "first-hour": 2,
+    "recipes": 3,
 }
 """Blocks of a page that do not run here: what rises has to be written down."""
 
@@ -39,8 +45,27 @@ FROM_NOTHING = {"first-hour"}
 """Pages that make their images and their run themselves."""
 
 
-def run_commands(example: Example) -> str | None:
-    """Run a block in bash, which stops at the first command that fails; return what it said."""
+def run_here(example: Example) -> str | None:
+    """Run surveyfit commands in this process, where the compiled fit is shared by all tests.
+
+    So what a page leaves to a cluster of this machine is done by the loop. A block that is more
+    than such commands runs in bash. What a failing command said is returned.
+    """
+    text = str(example.parsed)
+    lines = text.replace("\\\n", " ").splitlines()
+    if ONLY_FOR_A_SHELL & set(text) or not all(line.startswith("surveyfit ") for line in lines):
+        return run_in_bash(example)
+    for line in lines:
+        words = shlex.split(line)[1:]
+        loop = ["--workers", "0"] if words[0] in ("submit", "validate") else []
+        answer = surveyfit(*words, *loop)
+        if answer.status != 0:
+            return f"exit status {answer.status}\n{answer.out}{answer.err}"
+    return None
+
+
+def run_in_bash(example: Example) -> str | None:
+    """Run a block as it stands, up to the first command that fails; return what that one said."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", str(example.parsed)],
@@ -52,18 +77,18 @@ def run_commands(example: Example) -> str | None:
     return f"exit status {done.returncode}\n{done.stdout}" if done.returncode else None
 
 
-def parsed(page: str) -> Document:
+def parsed(page: str, commands: Evaluator = run_here) -> Document:
     # Tables end their lines with blanks, which an editor takes away.
     python = PythonCodeBlockParser(doctest_optionflags=doctest.NORMALIZE_WHITESPACE)
-    return Sybil([python, CodeBlockParser("bash", run_commands)]).parse(PAGES[page])
+    return Sybil([python, CodeBlockParser("bash", commands)]).parse(PAGES[page])
 
 
 def is_marked(example: Example) -> bool:
     return NOT_RUN.search(example.document.text[: example.start]) is not None
 
 
-def running(page: str) -> list[Example]:
-    return [example for example in parsed(page).examples() if not is_marked(example)]
+def running(page: str, commands: Evaluator = run_here) -> list[Example]:
+    return [example for example in parsed(page, commands).examples() if not is_marked(example)]
 
 
 def fences(page: str) -> list[str]:
@@ -80,7 +105,7 @@ def place(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
-    """Return where a page is followed: with the images ``sky`` and their ``run``, as a reader has."""
+    """Return where a page is followed, with the images ``sky`` and their ``run`` of a reader."""
     if request.getfixturevalue("page") not in FROM_NOTHING:
         (tmp_path / "sky").symlink_to(survey)
         shutil.copytree(plain_run, tmp_path / "run")
@@ -92,6 +117,14 @@ def place(
 @pytest.mark.parametrize("page", [page for page in PAGES if running(page)])
 def test_the_blocks_of_a_page_run(page: str, place: Path) -> None:
     for example in running(page):
+        example.evaluate()
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+@pytest.mark.parametrize("page", ["first-hour"])
+def test_the_first_hour_as_a_reader_has_it(page: str, place: Path) -> None:
+    for example in running(page, run_in_bash):
         example.evaluate()
 
 
