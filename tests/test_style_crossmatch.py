@@ -11,6 +11,7 @@ from surveyfit.run.pipeline import submit
 DATA = Path(__file__).parents[2] / "shared" / "data"
 pytestmark = [
     pytest.mark.shared,
+    pytest.mark.slow,
     pytest.mark.skipif(not DATA.is_dir(), reason="the development images are not here"),
 ]
 
@@ -23,7 +24,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return path
 
 
-IMAGES = ["aegean_1904-66_nan", pytest.param("scorpio_atca_extended", marks=pytest.mark.slow)]
+IMAGES = ["aegean_1904-66_nan", "scorpio_atca_extended"]
 
 
 @pytest.mark.parametrize("run", IMAGES, indirect=True)
