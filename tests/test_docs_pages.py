@@ -38,6 +38,7 @@ MARKED = {
     "cluster": 5,
     "first-hour": 2,
     "formats": 1,
+    "other-programs": 1,
     "recipes": 3,
 }
 """Blocks of a page that do not run here: what rises has to be written down."""
