@@ -88,14 +88,17 @@ class Certificate:
 
 
 def request_of(directory: RunDirectory, sources: int, seed: int) -> dict[str, Any]:
-    """Return what decides a certificate: the run as it is now, the number of sources, the seed."""
+    """Return what decides a certificate: the run as it is now, the number of sources, the seed.
+
+    A submit that changes anything in a run, were it another mask, writes anew when it ended.
+    """
     record = directory.record()
     return {
         "sources": sources,
         "seed": seed,
         "configuration_key": record["configuration_key"],
         "inputs": record["inputs"],
-        "run_files": record["files"],
+        "run_ended": record["updated"],
         "versions": record["versions"],
     }
 
@@ -164,9 +167,9 @@ def lines(certificate: Certificate) -> Iterator[str]:
     for row in certificate.recoveries:
         yield (
             f"{snr_words(row.low, row.high):12s} {row.injected:6d} {row.found:6d} {row.good:5d} "
-            f" {row.completeness:5.2f} ±{row.completeness_err:.2f}"
-            f"  {row.flux_peak_bias:+.3f} ±{row.flux_peak_bias_err:.3f}"
-            f"  {row.flux_int_bias:+.3f} ±{row.flux_int_bias_err:.3f}"
+            f" {_with_error(row.completeness, row.completeness_err, '5.2f', '.2f')}"
+            f"  {_with_error(row.flux_peak_bias, row.flux_peak_bias_err, '+.3f', '.3f')}"
+            f"  {_with_error(row.flux_int_bias, row.flux_int_bias_err, '+.3f', '.3f')}"
         )
     yield ""
     yield "(fitted - true) / error: median, spread; right are 0 and 1"
@@ -184,6 +187,11 @@ def lines(certificate: Certificate) -> Iterator[str]:
         )
     yield ""
     yield f"Can the errors of this run be believed? {certificate.verdict.line}"
+
+
+def _with_error(value: float, error: float, form: str, error_form: str) -> str:
+    words = f"{value:{form}} ±{error:{error_form}}"
+    return words if np.isfinite(value) else f"{'-':>{len(words)}s}"
 
 
 def _cell(p: Pulls) -> str:

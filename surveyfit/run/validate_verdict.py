@@ -105,11 +105,12 @@ def _right(judged: tuple[Pulls, ...]) -> str:
     names = {p.quantity: None for p in judged}
     left_out = [name for name in QUANTITIES if name not in names]
     but = f" ({', '.join(left_out)}: too few sources to tell)" if left_out else ""
-    noticed = SPREADS[1] / (1 - SAMPLING_ERRORS * SPREAD_ERROR / np.sqrt(min(p.n for p in judged)))
+    fewest = min(p.n for p in judged if p.quantity == "flux_peak")
+    noticed = SPREADS[1] / (1 - SAMPLING_ERRORS * SPREAD_ERROR / np.sqrt(fewest))
     return (
         f"Yes, at S/N above {WELL_ABOVE:g}: of {n} artificial sources (fitted - true) / error"
-        f" has a spread of {min(spreads):.2f} to {max(spreads):.2f}, where 1 is right{but}; errors"
-        f" too small by a factor of {noticed:.1f} would have been noticed."
+        f" has a spread of {min(spreads):.2f} to {max(spreads):.2f}, where 1 is right{but}; flux"
+        f" errors too small by a factor of {noticed:.1f} would have been noticed."
     )
 
 

@@ -102,7 +102,7 @@ def test_a_certificate_of_another_state_of_the_run_is_not_read(
     directory = RunDirectory(run)
     record = directory.record()
     record.pop("sha256", None)
-    directory.write_record(record | {"inputs": "others"})
+    directory.write_record(record | {"updated": "later"})
     assert read_certificate(run) is None
 
 
