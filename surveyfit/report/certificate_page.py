@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from surveyfit.errors import InputError
 from surveyfit.report.figures import (
     FLAGGED_COLOUR,
     GOOD_COLOUR,
@@ -20,7 +22,6 @@ from surveyfit.report.figures import (
 )
 from surveyfit.run.certificate import ValidationFiles, read_certificate
 from surveyfit.run.directory import RunDirectory
-from surveyfit.run.sealed import DamagedError
 from surveyfit.run.validate_statistics import Pulls, Recovery
 from surveyfit.run.validate_verdict import WELL_ABOVE, Answer, snr_words
 from surveyfit.sky.parts import read_columns
@@ -37,6 +38,14 @@ PAIRS = {
 
 LARGEST_PULL = 5.0
 """Pulls beyond it are counted in the outermost bins."""
+
+PULL_BIN = 0.5
+
+HALF = 0.5
+"""Completeness below which the sources that are found are those that noise has made brighter."""
+
+MARKED = (3, 5, 10, 20, 50, 100)
+"""Signal to noise ratios that are written at an axis."""
 
 COLOURS = (GOOD_COLOUR, FLAGGED_COLOUR)
 
@@ -82,25 +91,22 @@ def certificate_page(directory: RunDirectory) -> CertificatePage:
         return CertificatePage("open", "Not known, nobody has checked yet. This does:", command)
     try:
         certificate = read_certificate(directory.path)
-    except DamagedError as error:
+        pulls = _pulls(files.rows)
+    except InputError as error:
         return CertificatePage("open", f"Not known: {error}. Make it anew:", command)
     if certificate is None:
         old = "Not known: the run has changed since its errors were checked. Check again:"
         return CertificatePage("open", old, command)
-    verdict = certificate.verdict
+    verdict, rows = certificate.verdict, certificate.recoveries
     return CertificatePage(
         mood="open" if verdict.answer is Answer.CANNOT_TELL else str(verdict.answer),
         line=verdict.line,
         counts=certificate.counts,
         judged=tuple(JudgedLine(p.quantity, snr_words(p.low, p.high), p) for p in verdict.judged),
         figures={
-            "Share of the artificial sources that were found": _completeness(
-                certificate.recoveries
-            ),
-            "Flux of those that came back good, against the truth: median": _bias(
-                certificate.recoveries
-            ),
-            **_pulls(files.rows),
+            "Share of the artificial sources that were found": _completeness(rows),
+            "Median flux of the good ones, where at least half were found": _bias(rows),
+            **pulls,
         },
     )
 
@@ -108,7 +114,7 @@ def certificate_page(directory: RunDirectory) -> CertificatePage:
 def _completeness(recoveries: tuple[Recovery, ...]) -> Markup:
     figure = new_figure()
     axes = plain_axes(figure, "true signal to noise", "found / put in")
-    logarithmic(axes, "x")
+    _mark(axes)
     rows = [row for row in recoveries if row.injected]
     axes.errorbar(
         _middles(rows),
@@ -124,8 +130,8 @@ def _completeness(recoveries: tuple[Recovery, ...]) -> Markup:
 def _bias(recoveries: tuple[Recovery, ...]) -> Markup:
     figure = new_figure()
     axes = plain_axes(figure, "true signal to noise", "measured / true - 1")
-    logarithmic(axes, "x")
-    rows = [row for row in recoveries if row.good]
+    _mark(axes)
+    rows = [row for row in recoveries if row.good and row.completeness >= HALF]
     for name, colour in zip(("flux_peak", "flux_int"), COLOURS, strict=True):
         axes.errorbar(
             _middles(rows),
@@ -138,6 +144,12 @@ def _bias(recoveries: tuple[Recovery, ...]) -> Markup:
     axes.axhline(0, color=INK, linewidth=0.8, linestyle="--")
     legend(axes)
     return to_svg(figure, "Bias of the fluxes against signal to noise")
+
+
+def _mark(axes: Axes) -> None:
+    """Make the abscissa logarithmic, with the signal to noise ratios that people think in."""
+    logarithmic(axes, "x")
+    axes.set_xticks(MARKED, [str(snr) for snr in MARKED])
 
 
 def _middles(rows: list[Recovery]) -> NDArray[np.float64]:
@@ -165,7 +177,7 @@ def _pulls(path: Path) -> dict[str, Markup]:
 def _draw_pulls(pulls: dict[str, NDArray[np.float64]], words: str) -> Markup:
     figure = new_figure()
     axes = plain_axes(figure, "(fitted - true) / error", "share of sources, per unit")
-    edges = np.linspace(-LARGEST_PULL, LARGEST_PULL, 41)
+    edges = np.arange(-LARGEST_PULL, LARGEST_PULL + PULL_BIN, PULL_BIN)
     for (name, values), colour in zip(pulls.items(), COLOURS, strict=True):
         shown = np.clip(values, -LARGEST_PULL, LARGEST_PULL)
         axes.hist(
@@ -177,7 +189,8 @@ def _draw_pulls(pulls: dict[str, NDArray[np.float64]], words: str) -> Markup:
             linewidth=1.5,
             label=name,
         )
-    normal = np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi)
-    axes.plot(edges, normal, "--", color=INK, linewidth=1.2, label="right errors")
+    pull = np.linspace(-LARGEST_PULL, LARGEST_PULL, 101)
+    normal = np.exp(-(pull**2) / 2) / np.sqrt(2 * np.pi)
+    axes.plot(pull, normal, "--", color=INK, linewidth=1.2, label="right errors")
     legend(axes)
     return to_svg(figure, words)

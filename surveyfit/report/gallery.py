@@ -100,7 +100,7 @@ def _typical(sources: Sources) -> list[int]:
     snr = sources.rows["snr"][good]
     nearest = np.argsort(np.abs(np.log(np.maximum(snr, 1)) - np.log(max(np.median(snr), 1))))
     middling = np.sort(good[nearest[: max(SHOWN, len(good) // 5)]])
-    return _ids(sources.rows, middling[:SHOWN])
+    return _spread({name: values[middling] for name, values in sources.rows.items()})
 
 
 def _spread(rows: Rows) -> list[int]:

@@ -1,12 +1,12 @@
 """``RUN/report.html``: one page about a run, with its pictures inside, that opens from disk."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from numpy.typing import NDArray
 
 from surveyfit.errors import InputError
@@ -84,7 +84,7 @@ def write_report(run: Path, target: Path | None = None) -> Path:
     if directory.record()["schema_version"] != SCHEMA_VERSION:
         remedy = "use the version that run.json names"
         raise InputError(f"{run}: made by another version of surveyfit", remedy)
-    page = _render(_content(directory))
+    page = _template().render(_content(directory))
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
@@ -155,8 +155,9 @@ def _gallery(directory: RunDirectory, sources: Sources) -> tuple[list[Group], st
         return [], str(error)
 
 
-def _render(content: Mapping[str, Any]) -> str:
-    """Fill the template; everything but our own pictures is escaped."""
+@cache
+def _template() -> Template:
+    """Compile the template, in which everything but our own pictures is escaped."""
     environment = Environment(
         loader=PackageLoader("surveyfit.report", "templates"),
         autoescape=True,
@@ -166,8 +167,8 @@ def _render(content: Mapping[str, Any]) -> str:
     )
     environment.filters |= {
         "count": "{:,}".format,
-        "seconds": duration,
+        "duration": duration,
         "quoted": quoted,
         "plain": plain,
     }
-    return environment.get_template("report.html").render(content)
+    return environment.get_template("report.html")
