@@ -1,6 +1,6 @@
 """The catalogue that SExtractor writes: its columns, and its own text format (ASCII_HEAD)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,11 @@ def _covariance(sources: Sources) -> NDArray[Any]:
     return sources["fit_cov"][:, PACKED.index((0, 1))]
 
 
-def _magnitude(name: str) -> Any:
+def _sigma(name: str) -> Callable[[Sources], NDArray[Any]]:
+    return lambda sources: sources[name] / FWHM_PER_SIGMA
+
+
+def _magnitude(name: str) -> Callable[[Sources], NDArray[Any]]:
     return lambda sources: np.where(np.isfinite(sources[name]), sources[name], NO_MAGNITUDE)
 
 
@@ -73,8 +77,8 @@ COLUMNS = tuple(StyleColumn(*row) for row in (
     ("ERRXYWIN_IMAGE", "pixel2", "Covariance of position between x and y", _covariance),
     ("ALPHA_J2000", "deg", "Right ascension of barycenter (ICRS)", column("ra")),
     ("DELTA_J2000", "deg", "Declination of barycenter (ICRS)", column("dec")),
-    ("A_IMAGE", "pixel", "Sigma along major axis", lambda s: s["maj_pix"] / FWHM_PER_SIGMA),
-    ("B_IMAGE", "pixel", "Sigma along minor axis", lambda s: s["min_pix"] / FWHM_PER_SIGMA),
+    ("A_IMAGE", "pixel", "Profile RMS along major axis", _sigma("maj_pix")),
+    ("B_IMAGE", "pixel", "Profile RMS along minor axis", _sigma("min_pix")),
     ("THETA_IMAGE", "deg", "Position angle (CCW/x)", lambda s: about_zero(s["pa_pix"])),
     ("ELONGATION", "", "A_IMAGE/B_IMAGE", lambda s: s["maj_pix"] / s["min_pix"]),
     ("ELLIPTICITY", "", "1 - B_IMAGE/A_IMAGE", lambda s: 1 - s["min_pix"] / s["maj_pix"]),
@@ -104,7 +108,9 @@ def write_ascii_head(table: Table, images: Mapping[str, Observed], path: Path) -
 
 
 def _bracketed(unit: str) -> str:
-    return f"[{unit.replace('pixel2', 'pixel**2')}]" if unit else ""
+    """Spell a unit as SExtractor does: ``[pixel**2]``."""
+    words = unit.replace("pixel", "pix").replace("pix2", "pix**2").replace("pix", "pixel")
+    return f"[{words}]" if words else ""
 
 
 def _word(value: float | str) -> str:
