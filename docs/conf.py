@@ -7,6 +7,7 @@ release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
 html_title = f"surveyfit {release}"
+html_show_copyright = False  # no name to give
 
 # Links such as limits.md#large-sources work here as they do where Markdown is shown as it is.
 myst_heading_anchors = 3

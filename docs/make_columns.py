@@ -52,14 +52,14 @@ def _column_section(title: str, columns: tuple[Column, ...]) -> str:
     rows = (
         (
             f"`{column.name}`",
-            column.dtype,
             UNIT_WORDS.get(column.unit, column.unit),
-            f"`{column.ucd}`",
             column.meaning,
+            column.dtype,
+            f"`{column.ucd}`",
         )
         for column in columns
     )
-    return f"## {title}\n\n{_table(('column', 'type', 'unit', 'UCD', 'meaning'), rows)}"
+    return f"## {title}\n\n{_table(('column', 'unit', 'meaning', 'type', 'UCD'), rows)}"
 
 
 def _covariance_section() -> str:
