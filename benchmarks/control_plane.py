@@ -47,11 +47,12 @@ def nothing(piece, run, config):  # type: ignore[no-untyped-def]
     if piece.stage is Stage.NOISE:
         with tasks.opened(piece, config) as image:
             facts = asdict(image.facts)
-        result = {"image": asdict(piece.image), "facts": facts, "noise": 1.0}
+        result = {"image": asdict(piece.image), "facts": facts, "noise": 1.0, "background": 0.0}
+        result |= {"wcs": "", "footprint": None}
     elif piece.stage is Stage.FIT:
         path = directory.part_path(piece)
         digest = write_part(path, tasks._joined([]), "")
-        result = {"rows": 0, "good": 0, "part": path.name, "sha256": digest}
+        result = {"rows": 0, "good": 0, "secondary": 0, "part": path.name}
         digests = {path: digest}
     outcome = Outcome(piece, result)
     directory.write_receipt(outcome, digests, config)

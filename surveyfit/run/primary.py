@@ -194,7 +194,11 @@ class Primaries:
         for rival in self._rivals[image]:
             assert rival.footprint is not None
             away = np.linalg.norm(directions - rival.footprint.vector, axis=1)
-            near = np.flatnonzero(primary & (away < _chord(rival.footprint.radius)))
+            # Most are settled by the best image: the others need not even be opened.
+            contested = (rival.rank < own.rank) | (zone > Zone.INSIDE)
+            near = np.flatnonzero(primary & contested & (away < _chord(rival.footprint.radius)))
+            if not near.size:
+                continue
             sky = self._sky(rival.key)
             theirs = zones(sky.covered, *sky.world.pixels(ra[near], dec[near]))
             better = (theirs < zone[near]) | ((theirs == zone[near]) & (rival.rank < own.rank))
@@ -215,7 +219,7 @@ class Primaries:
 
 
 def overlapping(images: Sequence[Contender]) -> defaultdict[str, list[Contender]]:
-    """Find for each image those of its band whose circles touch its own."""
+    """Find for each image those of its band whose circles touch its own, the best first."""
     by_band: defaultdict[str, list[Contender]] = defaultdict(list)
     for image in images:
         if image.band != NO_BAND and image.footprint is not None:
@@ -225,6 +229,8 @@ def overlapping(images: Sequence[Contender]) -> defaultdict[str, list[Contender]
         for first, second in _touching([i.footprint for i in of_band if i.footprint is not None]):
             rivals[of_band[first].key].append(of_band[second])
             rivals[of_band[second].key].append(of_band[first])
+    for others in rivals.values():
+        others.sort(key=lambda image: image.rank)
     return rivals
 
 
