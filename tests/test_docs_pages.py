@@ -124,6 +124,7 @@ def test_the_blocks_of_a_page_run(page: str, place: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.cluster
+@pytest.mark.timeout(900)  # two clusters and the first compilations
 @pytest.mark.parametrize("page", ["first-hour"])
 def test_the_first_hour_as_a_reader_has_it(page: str, place: Path) -> None:
     for example in running(page, run_in_bash):
