@@ -32,6 +32,9 @@ WIDE = 40.0
 SMALL = 0.02
 """Of the map's width: a smaller outline of an image is marked by a ring, too."""
 
+WHOLE_SKY = 360.0
+"""Degrees across a map of it."""
+
 UNITS = ((1.0, "degrees"), (60.0, "arcmin"), (3600.0, "arcsec"))
 """Of a degree; the first one in which the map is wider than one."""
 
@@ -169,7 +172,9 @@ def _whole_sky(
         x, y = _longitude(outline[:, 0]), np.radians(outline[:, 1])
         if np.ptp(x) < np.pi:
             axes.plot(*_closed(x, y), color=MUTED, linewidth=0.6)
-        centre = _extent(outline)[0]
+        centre, radius = _extent(outline)
+        if radius > SMALL * WHOLE_SKY:
+            continue
         place = _longitude(np.array([centre[0]])), np.radians([centre[1]])
         axes.plot(*place, "o", color=INK, fillstyle="none", markersize=7)
     return figure
