@@ -15,7 +15,7 @@ from astropy.io import fits
 from timing import argument_parser, pin, print_setting, print_table
 
 from surveyfit.run.primary import Contender, overlapping
-from surveyfit.sky.coverage import zones
+from surveyfit.sky.coverage import zone_of_blocks, zones
 from surveyfit.sky.footprint import Footprint, footprint_of
 from surveyfit.sky.world import World
 
@@ -47,9 +47,9 @@ def scattered(n: int, rng: np.random.Generator) -> list[Contender]:
     ]
 
 
-def which_zones(covered: np.ndarray, world: World, ra: np.ndarray, dec: np.ndarray) -> None:
+def which_zones(blocks: np.ndarray, world: World, ra: np.ndarray, dec: np.ndarray) -> None:
     """Look positions up in an image."""
-    zones(covered, *world.pixels(ra, dec))
+    zones(blocks, *world.pixels(ra, dec))
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -72,7 +72,7 @@ def main() -> None:
     print_setting()
     images = scattered(options.images, rng)
     print(f"overlaps of {options.images} images: {seconds(lambda: overlapping(images)):.2f} s")
-    covered = np.ones((SIDE // 8, SIDE // 8), bool)
+    blocks = zone_of_blocks(np.ones((SIDE // 8, SIDE // 8), bool))
     x, y = rng.uniform(0, SIDE, (2, options.sources))
     rows = []
     world_of("TAN").pixels(
@@ -81,7 +81,7 @@ def main() -> None:
     for projection in DISTORTIONS:
         world = world_of(projection)
         ra, dec, _ = world.positions(x, y)
-        look_up = partial(which_zones, covered, world, ra, dec)
+        look_up = partial(which_zones, blocks, world, ra, dec)
         outline = seconds(partial(footprint_of, world, (SIDE, SIDE)))
         spent = seconds(look_up) / options.sources
         rows.append([projection, f"{spent * 1e6:.2f}", f"{outline * 1e3:.1f}"])

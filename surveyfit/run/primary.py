@@ -22,7 +22,7 @@ from surveyfit.run.sealed import MEND, DamagedError, write_sealed
 from surveyfit.sky.atomic import remove
 from surveyfit.sky.bands import NO_BAND, Depth, bands, depth
 from surveyfit.sky.box import Box
-from surveyfit.sky.coverage import Zone, blocks_of, zones
+from surveyfit.sky.coverage import Zone, blocks_of, zone_of_blocks, zones
 from surveyfit.sky.footprint import Footprint, unit_vectors
 from surveyfit.sky.header import Facts
 from surveyfit.sky.parts import read_columns, replaced_column, write_part
@@ -65,7 +65,7 @@ class _Sky(NamedTuple):
     """Where an image has usable pixels."""
 
     world: World
-    covered: NDArray[np.bool_]
+    zones: NDArray[np.int8]
 
 
 def contenders(
@@ -189,7 +189,7 @@ class Primaries:
         primary = np.ones(len(ra), bool)
         if not self._rivals[image]:
             return primary
-        own, zone = self._images[image], zones(self._sky(image).covered, x, y)
+        own, zone = self._images[image], zones(self._sky(image).zones, x, y)
         directions = unit_vectors(ra, dec)
         for rival in self._rivals[image]:
             assert rival.footprint is not None
@@ -200,7 +200,7 @@ class Primaries:
             if not near.size:
                 continue
             sky = self._sky(rival.key)
-            theirs = zones(sky.covered, *sky.world.pixels(ra[near], dec[near]))
+            theirs = zones(sky.zones, *sky.world.pixels(ra[near], dec[near]))
             better = (theirs < zone[near]) | ((theirs == zone[near]) & (rival.rank < own.rank))
             primary[near] = (theirs == Zone.OUTSIDE) | ~better
         return primary
@@ -211,7 +211,8 @@ class Primaries:
         covered = read_grid(self._directory.stores.noise, key).covered
         for box in image.not_fitted:
             covered[blocks_of(box)] = False
-        return _Sky(world_from_cards(image.receipt["result"]["wcs"]), covered)
+        world = world_from_cards(image.receipt["result"]["wcs"])
+        return _Sky(world, zone_of_blocks(covered))
 
     def _check(self, receipt: Receipt) -> None:
         for path, fault in self._directory.faults(receipt["files"]):

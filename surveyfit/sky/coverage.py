@@ -53,10 +53,8 @@ def blocks_of(box: Box) -> tuple[slice, slice]:
     return slice(box.y0 // BLOCK, -(-box.y1 // BLOCK)), slice(box.x0 // BLOCK, -(-box.x1 // BLOCK))
 
 
-def zones(
-    covered: NDArray[np.bool_], x: NDArray[np.float64], y: NDArray[np.float64]
-) -> NDArray[np.int8]:
-    """Say in which `Zone` pixel positions lie.
+def zone_of_blocks(covered: NDArray[np.bool_]) -> NDArray[np.int8]:
+    """Say of each block which `Zone` it is.
 
     ``INSIDE`` the block and the eight around it are measured, so a source there is not cut by the
     edge of the image or of a hole in it; on the ``BORDER`` only the block itself is.
@@ -65,6 +63,26 @@ def zones(
     ----------
     covered : bool array (blocks_y, blocks_x)
         As `CoverageCounter.covered` returns it.
+
+    Returns
+    -------
+    int8 array (blocks_y, blocks_x)
+    """
+    inner = binary_erosion(covered, np.ones((3, 3)))
+    return np.where(inner, Zone.INSIDE, np.where(covered, Zone.BORDER, Zone.OUTSIDE)).astype(
+        np.int8
+    )
+
+
+def zones(
+    by_block: NDArray[np.int8], x: NDArray[np.float64], y: NDArray[np.float64]
+) -> NDArray[np.int8]:
+    """Say in which `Zone` pixel positions lie.
+
+    Parameters
+    ----------
+    by_block : int8 array (blocks_y, blocks_x)
+        As `zone_of_blocks` returns it.
     x, y : array (n,)
         Zero-based, pixel centres on integers; NaN is outside.
 
@@ -72,11 +90,9 @@ def zones(
     -------
     int8 array (n,)
     """
-    inner = binary_erosion(covered, np.ones((3, 3)))
-    by_block = np.where(inner, Zone.INSIDE, np.where(covered, Zone.BORDER, Zone.OUTSIDE))
     zone = np.full(len(x), Zone.OUTSIDE, np.int8)
     with np.errstate(invalid="ignore"):
         column, row = np.floor((x + 0.5) / BLOCK), np.floor((y + 0.5) / BLOCK)
-        on = (column >= 0) & (column < covered.shape[1]) & (row >= 0) & (row < covered.shape[0])
+        on = (column >= 0) & (column < by_block.shape[1]) & (row >= 0) & (row < by_block.shape[0])
     zone[on] = by_block[row[on].astype(int), column[on].astype(int)]
     return zone

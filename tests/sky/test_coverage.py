@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from surveyfit.sky.box import Box
-from surveyfit.sky.coverage import CoverageCounter, Zone, blocks_of, zones
+from surveyfit.sky.coverage import CoverageCounter, Zone, blocks_of, zone_of_blocks, zones
 
 
 def covered_by(usable, strips=(0, 20, 33)):
@@ -62,7 +62,7 @@ def test_of_a_block_across_the_edge_of_the_image_only_the_pixels_inside_count():
 def test_zones_of_an_image_with_a_hole(x, y, zone):
     usable = np.ones((64, 64), bool)
     usable[40:48, 40:48] = False
-    assert zones(covered_by(usable), np.array([x]), np.array([y])) == [zone]
+    assert zones(zone_of_blocks(covered_by(usable)), np.array([x]), np.array([y])) == [zone]
 
 
 def test_blocks_that_a_box_touches():
