@@ -9,7 +9,7 @@ from command_line import surveyfit
 
 from surveyfit.cli.tables import catalog
 from surveyfit.schema import GOOD
-from surveyfit.sky.styles import STYLES
+from surveyfit.sky.styles.styled import STYLES
 
 
 def test_every_style_can_be_chosen() -> None:

@@ -8,8 +8,8 @@ from surveyfit.run.directory import RunDirectory
 from surveyfit.run.pieces import Stage
 from surveyfit.sky.header import Beam
 from surveyfit.sky.parts import count_rows, read_parts, to_table
-from surveyfit.sky.styles import STYLES, check_styled_target, styled, write_styled
-from surveyfit.sky.styles_column import Observed
+from surveyfit.sky.styles.column import Observed
+from surveyfit.sky.styles.styled import STYLES, check_styled_target, styled, write_styled
 
 
 def export_styled(run: Path, target: Path, style: str) -> tuple[int, int]:
@@ -19,7 +19,7 @@ def export_styled(run: Path, target: Path, style: str) -> tuple[int, int]:
     ----------
     run, target : Path
     style : str
-        A key of `surveyfit.sky.styles.STYLES`.
+        A key of `surveyfit.sky.styles.styled.STYLES`.
 
     Returns
     -------

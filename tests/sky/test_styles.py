@@ -16,8 +16,8 @@ from surveyfit.errors import InputError
 from surveyfit.schema import COLUMNS, FLAG_WORDS, GOOD, Flag
 from surveyfit.sky.described import described
 from surveyfit.sky.header import Beam
-from surveyfit.sky.styles import STYLES, check_styled_target, styled, write_styled
-from surveyfit.sky.styles_column import Observed
+from surveyfit.sky.styles.column import Observed
+from surveyfit.sky.styles.styled import STYLES, check_styled_target, styled, write_styled
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 with_data = pytest.mark.skipif(not DATA.is_dir(), reason="the development images are not here")

@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from surveyfit.sky.styles_column import (
+from surveyfit.sky.styles.column import (
     ARCSEC_PER_DEGREE,
     FLUX,
     HALF_TURN,

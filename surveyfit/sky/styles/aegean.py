@@ -9,7 +9,7 @@ from astropy.coordinates import Angle
 from numpy.typing import NDArray
 
 from surveyfit.schema import Flag
-from surveyfit.sky.styles_column import (
+from surveyfit.sky.styles.column import (
     FLUX,
     PEAK,
     Sources,

@@ -1,7 +1,7 @@
 """The catalogue as other programs write theirs, for scripts that expect their columns.
 
-The columns of each are in a table of its own: `styles_aegean`, `styles_pybdsf`,
-`styles_sextractor`.
+The columns of each are in a table of its own: `aegean`, `pybdsf`,
+`sextractor`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,10 +18,10 @@ from surveyfit.schema import GOOD
 from surveyfit.sky.atomic import replacing
 from surveyfit.sky.described import flux_unit
 from surveyfit.sky.export import WRITERS, check_place, export
-from surveyfit.sky.styles_aegean import AEGEAN
-from surveyfit.sky.styles_column import FLUX, PEAK, Observed, Sources, Style, StyleColumn
-from surveyfit.sky.styles_pybdsf import PYBDSF
-from surveyfit.sky.styles_sextractor import SEXTRACTOR
+from surveyfit.sky.styles.aegean import AEGEAN
+from surveyfit.sky.styles.column import FLUX, PEAK, Observed, Sources, Style, StyleColumn
+from surveyfit.sky.styles.pybdsf import PYBDSF
+from surveyfit.sky.styles.sextractor import SEXTRACTOR
 
 STYLES: dict[str, Style] = {"aegean": AEGEAN, "pybdsf": PYBDSF, "sextractor": SEXTRACTOR}
 

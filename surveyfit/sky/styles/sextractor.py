@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from surveyfit.schema import PACKED, Flag
 from surveyfit.sky.described import unit_text
-from surveyfit.sky.styles_column import (
+from surveyfit.sky.styles.column import (
     FLUX,
     PEAK,
     Observed,
