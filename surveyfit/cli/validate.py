@@ -33,9 +33,9 @@ def validate(run: Path, sources: int, seed: int, **options: Any) -> int:
     Artificial sources are added to its images at empty places and measured in the same way, in
     RUN/validation; RUN itself is left as it is. Exit status 3 means that the answer is no.
     """
-    from surveyfit.run.certificate import lines
-    from surveyfit.run.validate import validate as certify
-    from surveyfit.run.validate_verdict import Answer
+    from surveyfit.run.validation.certificate import lines
+    from surveyfit.run.validation.validate import validate as certify
+    from surveyfit.run.validation.verdict import Answer
 
     execution = take_execution(options)
     certificate = certify(run, sources, seed, execution, click.echo)

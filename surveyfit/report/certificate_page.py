@@ -20,10 +20,10 @@ from surveyfit.report.figures import (
     plain_axes,
     to_svg,
 )
-from surveyfit.run.certificate import ValidationFiles, read_certificate
 from surveyfit.run.directory import RunDirectory
-from surveyfit.run.validate_statistics import Pulls, Recovery
-from surveyfit.run.validate_verdict import WELL_ABOVE, Answer, snr_words
+from surveyfit.run.validation.certificate import ValidationFiles, read_certificate
+from surveyfit.run.validation.statistics import Pulls, Recovery
+from surveyfit.run.validation.verdict import WELL_ABOVE, Answer, snr_words
 from surveyfit.sky.parts import read_columns
 
 INJECT = 1000

@@ -15,11 +15,11 @@ from read_page import Page
 from surveyfit.report import page_sources
 from surveyfit.report.page import SECTIONS, write_report
 from surveyfit.report.page_run import read_facts
-from surveyfit.run.certificate import Certificate, ValidationFiles, request_of
 from surveyfit.run.directory import RunDirectory
-from surveyfit.run.validate_match import CERTIFICATE_COLUMNS, FOUND, QUANTITIES
-from surveyfit.run.validate_statistics import pulls_by_snr, recoveries
-from surveyfit.run.validate_verdict import judge
+from surveyfit.run.validation.certificate import Certificate, ValidationFiles, request_of
+from surveyfit.run.validation.match import CERTIFICATE_COLUMNS, FOUND, QUANTITIES
+from surveyfit.run.validation.statistics import pulls_by_snr, recoveries
+from surveyfit.run.validation.verdict import judge
 from surveyfit.schema import FLAG_WORDS, GOOD
 from surveyfit.sky.described import described
 from surveyfit.sky.parts import write_parquet

@@ -11,10 +11,10 @@ import pytest
 from command_line import Answer, surveyfit
 
 from surveyfit.errors import InputError
-from surveyfit.run.certificate import lines, read_certificate
 from surveyfit.run.config import Config
 from surveyfit.run.directory import RunDirectory
-from surveyfit.run.validate_images import check_unchanged, measured_images
+from surveyfit.run.validation.certificate import lines, read_certificate
+from surveyfit.run.validation.images import check_unchanged, measured_images
 from surveyfit.sky.atomic import file_digest
 
 SOURCES = 30

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from surveyfit.run.validate_images import Rows
-from surveyfit.run.validate_match import CATALOGUE_COLUMNS, QUANTITIES, match
+from surveyfit.run.validation.images import Rows
+from surveyfit.run.validation.match import CATALOGUE_COLUMNS, QUANTITIES, match
 from surveyfit.schema import Flag
 
 IMAGE = ("digest", 0, "")

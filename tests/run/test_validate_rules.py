@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from surveyfit.run.validate_images import Rows
-from surveyfit.run.validate_match import FOUND, MISSED, QUANTITIES
-from surveyfit.run.validate_statistics import pulls, recoveries
-from surveyfit.run.validate_verdict import ENOUGH, Answer, judge
+from surveyfit.run.validation.images import Rows
+from surveyfit.run.validation.match import FOUND, MISSED, QUANTITIES
+from surveyfit.run.validation.statistics import pulls, recoveries
+from surveyfit.run.validation.verdict import ENOUGH, Answer, judge
 
 
 def certificate_rows(n: int, seed: int = 1) -> Rows:

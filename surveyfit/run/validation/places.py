@@ -10,7 +10,7 @@ from surveyfit.run.directory import RunDirectory
 from surveyfit.run.pieces import noise_piece
 from surveyfit.run.plan import tiles
 from surveyfit.run.tasks import find_sources, noise_grid, opened, read_plane
-from surveyfit.run.validate_images import Rows, contents_of, read_rows
+from surveyfit.run.validation.images import Rows, contents_of, read_rows
 from surveyfit.schema import GOOD
 from surveyfit.sky.background import NoiseGrid
 from surveyfit.sky.described import PER_BEAM

@@ -11,20 +11,20 @@ from pathlib import Path
 import numpy as np
 
 from surveyfit.errors import InputError
-from surveyfit.run.certificate import (
-    Certificate,
-    ValidationFiles,
-    read_certificate,
-    request_of,
-)
 from surveyfit.run.config import Config, Execution
 from surveyfit.run.directory import RunDirectory, is_run
 from surveyfit.run.lock import held
 from surveyfit.run.pipeline import NOTHING_MEASURED, submit
 from surveyfit.run.sealed import DamagedError
-from surveyfit.run.validate_draw import Drawn, draw_sources
-from surveyfit.run.validate_images import contents_of, finished_run, measured_images, read_rows
-from surveyfit.run.validate_match import (
+from surveyfit.run.validation.certificate import (
+    Certificate,
+    ValidationFiles,
+    read_certificate,
+    request_of,
+)
+from surveyfit.run.validation.draw import Drawn, draw_sources
+from surveyfit.run.validation.images import contents_of, finished_run, measured_images, read_rows
+from surveyfit.run.validation.match import (
     AMBIGUOUS,
     CATALOGUE_COLUMNS,
     FOUND,
@@ -33,8 +33,8 @@ from surveyfit.run.validate_match import (
     Matched,
     match,
 )
-from surveyfit.run.validate_statistics import pulls_by_snr, recoveries
-from surveyfit.run.validate_verdict import judge
+from surveyfit.run.validation.statistics import pulls_by_snr, recoveries
+from surveyfit.run.validation.verdict import judge
 from surveyfit.sky.arrow_table import columns_of, form_of, parquet_bytes
 from surveyfit.sky.atomic import check_writable, noticing_full_disk, remove, replacing
 from surveyfit.sky.parts import write_parquet

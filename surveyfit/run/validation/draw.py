@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from surveyfit.errors import InputError
 from surveyfit.run.config import Config
 from surveyfit.run.directory import RunDirectory
-from surveyfit.run.validate_images import Rows, check_unchanged
-from surveyfit.run.validate_places import NoPlaceError, place_sources, share
+from surveyfit.run.validation.images import Rows, check_unchanged
+from surveyfit.run.validation.places import NoPlaceError, place_sources, share
 from surveyfit.sky.described import described
 from surveyfit.sky.image import Image
 from surveyfit.sky.injected import INJECTED_COLUMNS

@@ -8,7 +8,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from surveyfit.run.validate_images import Contents, Rows
+from surveyfit.run.validation.images import Contents, Rows
 from surveyfit.schema import COLUMNS, GOOD, Column
 from surveyfit.sky.described import described
 from surveyfit.sky.gaussian_light import FWHM_PER_SIGMA

@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from surveyfit.run.validate_images import Rows
-from surveyfit.run.validate_match import AMBIGUOUS, FOUND, MISSED, QUANTITIES
+from surveyfit.run.validation.images import Rows
+from surveyfit.run.validation.match import AMBIGUOUS, FOUND, MISSED, QUANTITIES
 
 SNR_EDGES = (2.0, 3.0, 5.0, 7.0, 10.0, 20.0, 50.0, 100.0, np.inf)
 SNR_BINS = tuple(pairwise(SNR_EDGES))

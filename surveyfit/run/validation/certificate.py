@@ -10,9 +10,9 @@ import numpy as np
 
 from surveyfit.run.directory import RunDirectory
 from surveyfit.run.sealed import read_sealed, write_sealed
-from surveyfit.run.validate_match import QUANTITIES
-from surveyfit.run.validate_statistics import Pulls, Recovery
-from surveyfit.run.validate_verdict import Answer, Verdict, snr_words
+from surveyfit.run.validation.match import QUANTITIES
+from surveyfit.run.validation.statistics import Pulls, Recovery
+from surveyfit.run.validation.verdict import Answer, Verdict, snr_words
 
 FOLDER = "validation"
 """What lies below a run of its validation; the run itself knows nothing of it."""

@@ -14,9 +14,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from surveyfit.run.validate_images import Rows
-from surveyfit.run.validate_match import QUANTITIES
-from surveyfit.run.validate_statistics import SPREAD_ERROR, Pulls, pulls
+from surveyfit.run.validation.images import Rows
+from surveyfit.run.validation.match import QUANTITIES
+from surveyfit.run.validation.statistics import SPREAD_ERROR, Pulls, pulls
 
 WELL_ABOVE = 10.0
 """S/N from which on errors are judged; detection needs about 5, and below 10 sizes are biased."""
