@@ -296,8 +296,8 @@ def test_an_unexpected_error_is_one_line_too(
     def explode(*_: object) -> None:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setitem(WRITERS, ".csv", explode)
-    words = ("catalog", plain_run, "-t", tmp_path / "out.csv")
+    monkeypatch.setitem(WRITERS, ".ecsv", explode)
+    words = ("catalog", plain_run, "-t", tmp_path / "out.ecsv")
     answer = surveyfit(*words)
     assert answer.status == 1
     assert len(answer.err.splitlines()) == 1

@@ -7,6 +7,7 @@ import click
 
 from surveyfit.cli.execution import execution_options, take_execution
 from surveyfit.cli.group import Exit, cli, run_argument
+from surveyfit.cli.report import write_page
 
 
 @cli.command()
@@ -31,7 +32,8 @@ def validate(run: Path, sources: int, seed: int, **options: Any) -> int:
     """Tell whether the errors of a finished run can be believed.
 
     Artificial sources are added to its images at empty places and measured in the same way, in
-    RUN/validation; RUN itself is left as it is. Exit status 3 means that the answer is no.
+    RUN/validation; of RUN itself only report.html is written anew. Exit status 3 means that the
+    answer is no.
     """
     from surveyfit.run.validation.certificate import lines
     from surveyfit.run.validation.validate import validate as certify
@@ -39,5 +41,6 @@ def validate(run: Path, sources: int, seed: int, **options: Any) -> int:
 
     execution = take_execution(options)
     certificate = certify(run, sources, seed, execution, click.echo)
+    write_page(run, quiet=execution.quiet)
     click.echo("\n".join(lines(certificate)))
     return Exit.STOPPED if certificate.verdict.answer is Answer.NO else 0

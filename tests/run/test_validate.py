@@ -21,9 +21,9 @@ SOURCES = 30
 
 
 def contents(run: Path) -> dict[str, str]:
-    """Digest every file of a run but those of its validation."""
+    """Digest every file of a run but those that `validate` writes."""
     files = (path for path in run.rglob("*") if path.is_file())
-    own = (p for p in files if p.relative_to(run).parts[0] != "validation")
+    own = (p for p in files if p.relative_to(run).parts[0] not in ("validation", "report.html"))
     return {str(path.relative_to(run)): file_digest(path) for path in own}
 
 
@@ -52,6 +52,11 @@ def test_it_puts_sources_in_and_finds_them_again(validated: tuple[Path, Answer, 
         assert abs(np.median(good[f"pull_{name}"])) < 0.9, name
     # What is put in as S/N is what a catalogue has as snr, but for the noise.
     assert np.median(good["measured_snr"] / good["snr"]) == pytest.approx(1, abs=0.1)
+
+
+def test_the_page_of_the_run_tells_the_answer(validated: tuple[Path, Answer, object]) -> None:
+    run, _, _ = validated
+    assert "Cannot tell" in (run / "report.html").read_text()
 
 
 def test_it_says_in_one_line_whether_to_believe(validated: tuple[Path, Answer, object]) -> None:
