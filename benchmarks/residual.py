@@ -106,7 +106,7 @@ def main(image: Path, truth: Path, mask: Path) -> None:
         run = Path(folder) / "run"
         submit([str(image)], run, Config(), Execution(workers=0, quiet=True))
         began = time.perf_counter()
-        write_residuals(run, None, (), print)
+        write_residuals(run, None, (), print, print)
         seconds = time.perf_counter() - began
         (path,) = run.glob("residual/*_residual.fits")
         left = fits.getdata(path).astype(float)

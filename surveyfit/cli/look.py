@@ -1,5 +1,6 @@
 """Looking at what was fitted: ``surveyfit inspect`` and ``surveyfit residual``."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -46,5 +47,6 @@ def residual(run: Path, output: Path | None, images: tuple[str, ...]) -> int:
     """
     from surveyfit.report.residual import write_residuals
 
-    failures = write_residuals(run, output, images, click.echo)
+    complain = partial(click.echo, err=True)
+    failures = write_residuals(run, output, images, click.echo, complain)
     return Exit.STOPPED if failures else 0

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from surveyfit.errors import InputError
 from surveyfit.report.source_view import Row
@@ -18,6 +19,8 @@ from surveyfit.sky.parts import read_columns, read_parts
 
 PREFIX = "SFIT "
 """How IAU names begin; it may be left out."""
+
+LARGEST_ID = np.iinfo(np.int64).max
 
 NEIGHBOUR_COLUMNS = ("source_id", "name", "x", "y", "maj_pix", "min_pix", "pa_pix", "flags")
 
@@ -101,11 +104,14 @@ def _key(word: int | str) -> int | str:
 
 def _in_part(path: Path, keys: set[int | str]) -> list[tuple[int | str, int]]:
     """Return which of the keys a part holds, each with its row."""
-    columns = read_columns(path, ["source_id", "name"])
     found: list[tuple[int | str, int]] = []
-    for column in columns.column_names:
-        values = columns[column].to_pylist()
-        found += [(value, index) for index, value in enumerate(values) if value in keys]
+    ids = [key for key in keys if isinstance(key, int) and key <= LARGEST_ID]
+    names = [key for key in keys if isinstance(key, str) and key.isascii()]
+    for column, wanted in (("source_id", ids), ("name", names)):
+        if wanted:
+            values = read_columns(path, [column])[column].combine_chunks()
+            rows = pc.indices_nonzero(pc.is_in(values, pa.array(wanted, values.type))).to_pylist()
+            found += [(values[row].as_py(), row) for row in rows]
     return found
 
 

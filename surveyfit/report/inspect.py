@@ -9,6 +9,7 @@ from surveyfit.report.source_figure import draw
 from surveyfit.report.source_view import SourceView
 from surveyfit.report.source_words import describe
 from surveyfit.run.directory import RunDirectory
+from surveyfit.run.record import check_version
 from surveyfit.sky.atomic import check_writable, replacing
 
 DPI = 110
@@ -36,6 +37,7 @@ def inspect(run: Path, wanted: Sequence[str], output: Path | None) -> Iterator[t
         If there is no room.
     """
     directory = RunDirectory.open(run)
+    check_version(directory)
     if output is not None and output.suffix.lower() != ".png":
         raise InputError(f"{output}: pictures are PNG", "let its name end in .png")
     check_writable(Path() if output is None else output.parent)

@@ -27,6 +27,8 @@ from surveyfit.sky.store import read_grid
 SAME = 1e-3
 """In noises: an image whose pixels differ more from the cutout has changed since."""
 
+UNREADABLE = "the image cannot be read any more"
+
 
 class _Cutout(NamedTuple):
     """What is stored of one source; ``noise`` is None where no noise image was given."""
@@ -93,7 +95,7 @@ def _open(image: Image, config: Config, stack: ExitStack) -> ImageReader | str:
     try:
         return stack.enter_context(opened(noise_piece(image, config), config))
     except (InputError, OSError) as error:
-        return f"the image cannot be read any more ({error})"
+        return f"{UNREADABLE} ({error})"
 
 
 def _cutout(directory: RunDirectory, place: Place, image: Image) -> _Cutout:
@@ -140,11 +142,7 @@ def _view(
     jacobian = np.full((2, 2), np.nan)
     if isinstance(reader, ImageReader):
         jacobian = reader.world.positions(*map(np.atleast_1d, cutout.peak)).jacobian[0]
-        shown = _from_image(reader, grid, cutout)
-        if np.all(np.abs(shown - data)[~mask] <= SAME * row["local_rms"]):
-            data = shown
-        else:
-            note = "the image has changed since"
+        data, note = _with_unused_pixels(reader, grid, cutout, SAME * row["local_rms"])
     near = rows_within(parts, place.image, range(box.x0, box.x1), range(box.y0, box.y1))
     return SourceView(
         row=row,
@@ -165,6 +163,20 @@ def _noise(cutout: _Cutout, local: float) -> NDArray[np.float64]:
     if cutout.noise is None:
         return np.full(cutout.pixels.shape, local)
     return cutout.noise.astype(np.float64)
+
+
+def _with_unused_pixels(
+    reader: ImageReader, grid: NoiseGrid, cutout: _Cutout, tolerance: float
+) -> tuple[NDArray[np.float32], str]:
+    """Return the pixels of the image, or where it cannot give them the stored ones and why."""
+    try:
+        shown = _from_image(reader, grid, cutout)
+    except (InputError, OSError) as error:
+        return cutout.pixels, f"{UNREADABLE} ({error})"
+    used = ~np.isnan(cutout.pixels)
+    if np.all(np.abs(shown - cutout.pixels)[used] <= tolerance):
+        return shown, ""
+    return cutout.pixels, "the image has changed since"
 
 
 def _from_image(reader: ImageReader, grid: NoiseGrid, cutout: _Cutout) -> NDArray[np.float32]:

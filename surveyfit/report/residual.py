@@ -23,10 +23,12 @@ from surveyfit.run.config import Config
 from surveyfit.run.directory import RunDirectory
 from surveyfit.run.pieces import Stage, noise_piece
 from surveyfit.run.plan import tiles
+from surveyfit.run.record import check_version
 from surveyfit.run.tasks import companions, opened
 from surveyfit.sky.atomic import check_writable, noticing_full_disk
 from surveyfit.sky.background import NoiseGrid
 from surveyfit.sky.box import Box
+from surveyfit.sky.classify import DERIVED
 from surveyfit.sky.derived_image import derived_header, writing
 from surveyfit.sky.image import Image
 from surveyfit.sky.layout import file_digest
@@ -73,6 +75,7 @@ def write_residuals(
     folder: Path | None,
     names: Sequence[str],
     say: Callable[[str], None],
+    complain: Callable[[str], None],
     *,
     band_pixels: int = BAND_PIXELS,
 ) -> int:
@@ -86,7 +89,9 @@ def write_residuals(
     names : sequence of str
         Images by their names in the catalogue; all if empty.
     say : callable
-        Takes a line about each image.
+        Takes a line about each image that was written.
+    complain : callable
+        Takes a line about each that could not be.
     band_pixels : int
         Pixels that are held at a time; changes nothing in the images.
 
@@ -98,11 +103,13 @@ def write_residuals(
     Raises
     ------
     InputError
-        If the run does not exist or has no image of a name, or the folder cannot be written.
+        If the run does not exist, was made by another version or has no image of a name, or the
+        folder cannot be written.
     DiskFullError
         If there is no room.
     """
     directory = RunDirectory.open(run)
+    check_version(directory)
     config = Config.from_dict(directory.record()["configuration"])
     chosen = list(_chosen(_measured(directory, config), names, directory))
     target = run / FOLDER if folder is None else folder
@@ -115,7 +122,7 @@ def write_residuals(
             say(_write(directory, config, measured, target, band_pixels))
         except (InputError, OSError) as error:
             failures += 1
-            say(f"error: {error}")
+            complain(f"error: {error}")
     return failures
 
 
@@ -133,14 +140,16 @@ def _measured(directory: RunDirectory, config: Config) -> Iterator[Measured]:
 def _chosen(
     measured: Iterator[Measured], names: Sequence[str], directory: RunDirectory
 ) -> Iterator[Measured]:
-    by_name = {m.image.name: m for m in measured}
+    by_name: dict[str, list[Measured]] = {}
+    for one in measured:
+        by_name.setdefault(one.image.name, []).append(one)  # submits may share names
     if not by_name:
         raise InputError(f"{directory.path}: no image is measured yet", "wait, or submit again")
     for name in names or by_name:
         if name not in by_name:
             known = get_close_matches(name, by_name, cutoff=0) or list(by_name)[:3]
             raise InputError(f"{directory.path} has no image {name}", f"it has {', '.join(known)}")
-        yield by_name[name]
+        yield from by_name[name]
 
 
 def _write(
@@ -207,7 +216,7 @@ def _check_unchanged(image: Image, config: Config) -> None:
 
 def _header(kind: str, reader: ImageReader, image: Image, model: ModelSky) -> fits.Header:
     cards = (
-        ("SFKIND", kind, "what this image is (surveyfit)"),
+        (DERIVED, kind, "what this image is (surveyfit)"),
         ("SFVERS", __version__, "version of surveyfit"),
         ("SFIMAGE", image.name, "image that was measured"),
         ("SFSHA256", image.digest, "of the file of that image"),

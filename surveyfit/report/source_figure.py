@@ -88,4 +88,4 @@ def _write(figure: SubFigure, lines: list[Line], column: Column, height: float) 
     for number, (label, words) in enumerate(lines):
         y = 1 - (number + 0.25) * height
         figure.text(column.labels, y, label, size=POINTS, color="0.4", va="top")
-        figure.text(column.words, y, words, size=POINTS, va="top")
+        figure.text(column.words, y, words, size=POINTS, va="top", parse_math=False)

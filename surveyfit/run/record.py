@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from surveyfit.errors import InputError
 from surveyfit.run.config import Config, Execution
 from surveyfit.run.directory import RunDirectory
 from surveyfit.run.pace import Pace
@@ -114,3 +115,26 @@ class Record:
         self._content |= {"state": state, "updated": now, "seconds": self.elapsed}
         self._content["counts"] = self.counts()
         self._directory.write_record(self._content)
+
+
+def check_version(directory: RunDirectory) -> None:
+    """Refuse a run whose catalogue has the columns of another version.
+
+    Raises
+    ------
+    InputError
+        Naming that version.
+    """
+    record = directory.record()
+    if record["schema_version"] != SCHEMA_VERSION:
+        raise made_by_another_version(directory)
+
+
+def made_by_another_version(directory: RunDirectory) -> InputError:
+    """Return the error about a run that this version cannot go on with."""
+    record = directory.record()
+    return InputError(
+        f"{directory.path} was made by another version of surveyfit"
+        f" ({record['versions']['surveyfit']}, schema {record['schema_version']})",
+        "submit the images into a new run with this one",
+    )

@@ -27,7 +27,7 @@ class Provenance:
     configuration : mapping of str to Any
         What the measurement was asked for, as JSON holds it; None where nothing was.
     images : mapping of str to str
-        SHA-256 of its file by the name of the image.
+        SHA-256 of its file by the label of the image: its name, where no other image has it.
     epoch_mjd : float or None
         Start of the observations, MJD, if all images share it.
     finished : str

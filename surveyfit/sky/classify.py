@@ -8,6 +8,12 @@ from surveyfit.sky.hdu import Hdu, card
 SKY = "image"
 """Kind of a plane that is to be measured."""
 
+DERIVED = "SFKIND"
+"""Keyword that tells what an image of ours is (`derived_image`): a model, a residual."""
+
+MADE_BY_US = "surveyfit model or residual"
+"""Kind of such an image."""
+
 WORDS: dict[str, frozenset[str]] = {
     SKY: frozenset({"sci", "science", "image"}),
     "mask": frozenset({"mask", "msk", "dq", "dqmask", "bpm", "flag", "flags"}),
@@ -28,7 +34,7 @@ UNSIGNED_ZERO = {8: -128, 16: 2**15, 32: 2**31, 64: 2**63}
 
 
 def kind_of(hdu: Hdu, hints: Sequence[str] = ()) -> str:
-    """Say what an image HDU is: one of the kinds in `WORDS`.
+    """Say what an image HDU is: one of the kinds in `WORDS`, or `MADE_BY_US`.
 
     A word counts only where the pixel type agrees: a mask has integers, a variance has not.
 
@@ -39,6 +45,8 @@ def kind_of(hdu: Hdu, hints: Sequence[str] = ()) -> str:
     hints : sequence of str
         Words about its file, from `file_hints`, for where the header of the HDU says nothing.
     """
+    if hdu.text(DERIVED):
+        return MADE_BY_US
     if has_mask_planes(hdu) and _has_bits(hdu):
         return "mask"
     words = [*_words(hdu.text("EXTTYPE")), *_words(hdu.extname), *hints]

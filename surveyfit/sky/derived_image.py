@@ -108,9 +108,8 @@ def writing(
     """
     with replacing(path) as temporary:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", AstropyWarning
-            )  # about cards, as they were in the input
+            # About cards, as they were in the input.
+            warnings.simplefilter("ignore", AstropyWarning)
             stream = fits.StreamingHDU(temporary, header)
         with stream:
             yield stream

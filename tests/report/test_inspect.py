@@ -139,6 +139,11 @@ def test_why_pixels_are_not_shown_stands_in_the_picture(view):
     assert "the image has changed" in texts(draw(replace(view, note="the image has changed since")))
 
 
+def test_dollars_in_the_name_of_an_image_are_no_formula(view, tmp_path):
+    row = view.row | {"image": "a$\\frac$.fits"}
+    draw(replace(view, row=row)).savefig(tmp_path / "a.png")
+
+
 def test_flags_that_spoil_a_row_come_first_and_are_marked(view):
     flags = int(Flag.MASKED_PIXELS | Flag.SATURATED)
     first, second = flag_words({"flags": flags})

@@ -15,6 +15,9 @@ from surveyfit.report.residual import write_residuals
 from surveyfit.run.directory import RunDirectory
 from surveyfit.run.verify import Extent, read_again
 from surveyfit.sky.box import Box
+from surveyfit.sky.classify import MADE_BY_US
+from surveyfit.sky.find import Found
+from surveyfit.sky.image import scan_file
 
 IMAGE = "sky_0001.fits"
 
@@ -22,7 +25,7 @@ IMAGE = "sky_0001.fits"
 @pytest.fixture(scope="module")
 def made(plain_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("residual")
-    assert write_residuals(plain_run, folder, (), lambda line: None) == 0
+    assert write_residuals(plain_run, folder, (), lambda line: None, pytest.fail) == 0
     return folder
 
 
@@ -73,7 +76,10 @@ def test_only_pixels_that_were_not_used_have_no_value(survey, made):
 
 def test_bands_leave_no_trace(plain_run, made, tmp_path):
     lines: list[str] = []
-    assert write_residuals(plain_run, tmp_path, [IMAGE], lines.append, band_pixels=7 * 300) == 0
+    failures = write_residuals(
+        plain_run, tmp_path, [IMAGE], lines.append, pytest.fail, band_pixels=7 * 300
+    )
+    assert failures == 0
     assert len(lines) == 1
     names = sorted(path.name for path in tmp_path.iterdir())
     assert len(names) == 2
@@ -118,9 +124,10 @@ def test_an_image_that_has_changed_or_gone_is_named_in_one_line(small, tmp_path)
     finally:
         image.write_bytes(kept)
     assert changed.status == gone.status == 3
-    assert "is not the image that was measured any more" in changed.out
-    assert "cannot be read" in gone.out
-    assert changed.out.count("\n") == gone.out.count("\n") == 1
+    assert "is not the image that was measured any more" in changed.err
+    assert "cannot be read" in gone.err
+    assert changed.err.count("\n") == gone.err.count("\n") == 1
+    assert changed.out == gone.out == ""
     assert not list(tmp_path.iterdir())
 
 
@@ -129,6 +136,26 @@ def test_an_image_that_is_not_in_the_run_is_refused_before_anything_is_written(s
     assert answer.status == 2
     assert "has no image sky_1.fits: it has sky_0001.fits" in answer.err
     assert not (tmp_path / "new").exists()
+
+
+def test_residuals_beside_an_image_are_no_images(made):
+    for path in made.iterdir():
+        contents = scan_file(Found(path, path.name))
+        assert contents.images == ()
+        assert [other.kind for other in contents.others] == [MADE_BY_US]
+
+
+@pytest.mark.parametrize("command", ["residual", "report", "validate"])
+def test_a_run_of_another_version_is_refused_in_one_line(small, tmp_path, command):
+    run = shutil.copytree(small / "run", tmp_path / "run")
+    directory = RunDirectory.open(run)
+    record = directory.record() | {"schema_version": 1}
+    del record["configuration"]["thresh"]  # a configuration that this version cannot read
+    directory.write_record(record)
+    answer = surveyfit(command, run)
+    assert answer.status == 2
+    assert "was made by another version of surveyfit" in answer.err
+    assert answer.err.count("\n") == 1
 
 
 def test_tiles_without_a_catalogue_are_counted(small, tmp_path):

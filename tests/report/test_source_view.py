@@ -13,6 +13,7 @@ from surveyfit.errors import InputError
 from surveyfit.report.find_source import find_sources
 from surveyfit.report.read_source import read_source, read_sources
 from surveyfit.run.directory import RunDirectory
+from surveyfit.sky.reader import ImageReader
 
 
 @pytest.fixture(scope="module")
@@ -142,8 +143,13 @@ def test_cutouts_that_are_gone_are_told_in_one_line(small, tmp_path):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("what", ["gone", "changed"])
-def test_without_its_image_a_source_is_shown_from_the_cutout_alone(small, tmp_path, what):
+@pytest.mark.parametrize("what", ["gone", "changed", "shortened"])
+def test_without_its_image_a_source_is_shown_from_the_cutout_alone(
+    small, tmp_path, monkeypatch, what
+):
+    def fail(reader, box):
+        raise InputError("shortened", "replace it")
+
     shutil.copytree(small, tmp_path, dirs_exist_ok=True)
     (image,) = (small / "sky").glob("*.fits")
     rows = pd.read_parquet(small / "run" / "catalog.parquet")
@@ -152,6 +158,8 @@ def test_without_its_image_a_source_is_shown_from_the_cutout_alone(small, tmp_pa
     try:
         if what == "gone":
             image.unlink()
+        elif what == "shortened":
+            monkeypatch.setattr(ImageReader, "read", fail)
         else:
             with fits.open(image, mode="update") as file:
                 file[0].data += 100

@@ -12,6 +12,7 @@ from surveyfit.run.catalogue import whole_batches
 from surveyfit.run.config import Config
 from surveyfit.run.directory import RunDirectory
 from surveyfit.run.pieces import Stage
+from surveyfit.run.record import check_version, made_by_another_version
 from surveyfit.run.tasks import companions
 from surveyfit.sky.arrow_table import to_numpy
 from surveyfit.sky.image import Image
@@ -40,16 +41,13 @@ def finished_run(directory: RunDirectory) -> Config:
         If it is not finished, was made by another version, or has artificial sources itself.
     """
     path = directory.path
+    check_version(directory)
     if not directory.is_finished():
         raise InputError(f"{path} is not finished", "submit again, then validate")
     record = directory.record()
     config = Config.from_dict(record["configuration"])
     if config.key() != record["configuration_key"]:
-        raise InputError(
-            f"{path} was made by another version of surveyfit ({record['versions']['surveyfit']},"
-            f" schema {record['schema_version']})",
-            "submit the images into a new run with this one",
-        )
+        raise made_by_another_version(directory)
     if config.inject is not None:
         raise InputError(f"{path} has artificial sources in it already", "give the run without")
     return config

@@ -63,7 +63,7 @@ def styled(table: Table, images: Mapping[str, Observed], style: Style) -> Table:
     table : Table
         Our catalogue.
     images : mapping of str to Observed
-        By the name of the image.
+        By what the column ``image`` calls it.
     style : Style
 
     Returns
