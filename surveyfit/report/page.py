@@ -20,9 +20,11 @@ from surveyfit.report.page_words import duration, headline, options, quoted, sta
 from surveyfit.report.quantities import plain
 from surveyfit.report.sky_map import draw_sky
 from surveyfit.run.directory import RunDirectory
-from surveyfit.schema import FLAG_WORDS, GOOD, SCHEMA_VERSION
+from surveyfit.run.record import check_version
+from surveyfit.schema import FLAG_WORDS, GOOD
 from surveyfit.sky.arrow_table import to_numpy
-from surveyfit.sky.atomic import check_writable, replacing
+from surveyfit.sky.atomic import replacing
+from surveyfit.sky.export import check_place
 from surveyfit.sky.parts import read_columns
 
 REPORT = "report.html"
@@ -80,10 +82,8 @@ def write_report(run: Path, target: Path | None = None) -> Path:
     """
     directory = RunDirectory.open(run)
     path = target or run / REPORT
-    check_writable(path.parent)
-    if directory.record()["schema_version"] != SCHEMA_VERSION:
-        remedy = "use the version that run.json names"
-        raise InputError(f"{run}: made by another version of surveyfit", remedy)
+    check_version(directory)
+    check_place(path)
     page = _template().render(_content(directory))
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

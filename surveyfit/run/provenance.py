@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from surveyfit.run.directory import Receipt, RunDirectory
+from surveyfit.run.image_labels import image_labels
 from surveyfit.run.pieces import Stage
 from surveyfit.sky.about import Provenance
 
@@ -29,13 +30,14 @@ def provenance_of(
     """
     if measured is None:
         measured = (receipt for _, receipt in directory.read_receipts(Stage.NOISE))
-    results = [receipt["result"] for receipt in measured]
+    measured = list(measured)
+    labels = image_labels(measured)
     record = directory.record()
     return Provenance(
         versions=record["versions"],
         configuration=record["configuration"],
-        images={r["image"]["name"]: r["image"]["digest"] for r in results},
-        epoch_mjd=_common_epoch([r["facts"]["epoch_mjd"] for r in results]),
+        images={labels[r["image"]]: r["result"]["image"]["digest"] for r in measured},
+        epoch_mjd=_common_epoch([r["result"]["facts"]["epoch_mjd"] for r in measured]),
         finished=record["updated"] if with_times else "",
         command=record["command"] if with_times else "",
     )

@@ -215,6 +215,12 @@ def test_a_run_without_its_page_is_a_success_and_a_finished_one_keeps_its_page(
     assert surveyfit("verify", run).status == 0
 
 
+def test_a_page_in_a_missing_folder_is_refused_in_one_line(plain_run: Path, tmp_path: Path) -> None:
+    answer = surveyfit("report", plain_run, "-o", tmp_path / "new" / "page.html")
+    assert (answer.status, answer.err.count("\n")) == (2, 1)
+    assert f"{tmp_path / 'new'} is not a folder" in answer.err
+
+
 def test_a_page_is_of_a_run(tmp_path: Path) -> None:
     answer = surveyfit("report", tmp_path)
     assert answer.status == 2
