@@ -351,7 +351,7 @@ def test_an_interrupted_run_ends_in_order_and_is_finished_by_the_next(
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in out + err
-    assert err.splitlines()[-1] == "interrupted; submitting again continues where this stopped"
+    assert err.splitlines()[-1] == "interrupted; a run goes on when it is submitted again"
     assert record(run)["state"] == "interrupted"
     assert "interrupted" in surveyfit("status", run).out
     wait_for(lambda: not any(is_alive(child) for child in children), 10)

@@ -41,7 +41,7 @@ def main() -> None:
         again = shlex.join(["surveyfit", *(w for w in sys.argv[1:] if w != "--overwrite")])
         _fail(f"{error}; what is finished is kept, this goes on with it: {again}", Exit.STOPPED)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; submitting again continues where this stopped", err=True)
+        click.echo("interrupted; a run goes on when it is submitted again", err=True)
         sys.exit(Exit.INTERRUPTED)
     except Exception as error:
         if "--verbose" in sys.argv:

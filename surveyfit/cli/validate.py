@@ -40,7 +40,8 @@ def validate(run: Path, sources: int, seed: int, **options: Any) -> int:
     from surveyfit.run.validation.verdict import Answer
 
     execution = take_execution(options)
-    certificate = certify(run, sources, seed, execution, click.echo)
+    say = (lambda line: None) if execution.quiet else click.echo
+    certificate = certify(run, sources, seed, execution, say)
     write_page(run, quiet=execution.quiet)
     click.echo("\n".join(lines(certificate)))
     return Exit.STOPPED if certificate.verdict.answer is Answer.NO else 0

@@ -21,7 +21,7 @@ from surveyfit.report.figures import (
     to_svg,
 )
 from surveyfit.run.directory import RunDirectory
-from surveyfit.run.validation.certificate import ValidationFiles, read_certificate
+from surveyfit.run.validation.certificate import ValidationFiles, failure_words, read_certificate
 from surveyfit.run.validation.statistics import Pulls, Recovery
 from surveyfit.run.validation.verdict import WELL_ABOVE, Answer, snr_words
 from surveyfit.sky.parts import read_columns
@@ -77,6 +77,7 @@ class CertificatePage:
     line: str
     command: str = ""
     counts: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     judged: tuple[JudgedLine, ...] = ()
     figures: dict[str, Markup] = field(default_factory=dict)
 
@@ -102,6 +103,7 @@ def certificate_page(directory: RunDirectory) -> CertificatePage:
         mood="open" if verdict.answer is Answer.CANNOT_TELL else str(verdict.answer),
         line=verdict.line,
         counts=certificate.counts,
+        notes=(*failure_words(certificate), *certificate.notes),
         judged=tuple(JudgedLine(p.quantity, snr_words(p.low, p.high), p) for p in verdict.judged),
         figures={
             "Share of the artificial sources that were found": _completeness(rows),

@@ -25,6 +25,7 @@ from surveyfit.schema import FLAG_WORDS, GOOD
 from surveyfit.sky.arrow_table import to_numpy
 from surveyfit.sky.atomic import replacing
 from surveyfit.sky.export import check_place
+from surveyfit.sky.find import printable, printable_texts
 from surveyfit.sky.parts import read_columns
 
 REPORT = "report.html"
@@ -96,11 +97,12 @@ def _content(directory: RunDirectory) -> dict[str, Any]:
     fluxes, kinds_left_out = draw_fluxes(sources, facts.images)
     gallery, gallery_note = _gallery(directory, sources)
     rows = sources.rows
+    record = printable_texts(facts.record)
     return {
-        "run": directory.path,
-        "name": directory.path.resolve().name,
+        "run": printable(str(directory.path)),
+        "name": printable(directory.path.resolve().name),
         "facts": facts,
-        "record": facts.record,
+        "record": record,
         "standing": standing(facts),
         "headline": headline(facts),
         "sections": SECTIONS,
@@ -121,8 +123,8 @@ def _content(directory: RunDirectory) -> dict[str, Any]:
         "gallery": gallery,
         "gallery_note": gallery_note,
         "failures": facts.failures[:LISTED],
-        "configuration": options(facts.record),
-        "not_measured": facts.record.get("not_measured", [])[:LISTED],
+        "configuration": options(record),
+        "not_measured": record.get("not_measured", [])[:LISTED],
         "at_once": AT_ONCE,
     }
 

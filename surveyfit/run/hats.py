@@ -4,6 +4,7 @@ The format is HATS (hierarchical adaptive tiling scheme), the work hats-import's
 by threads of this process, whose Dask cluster is reached from within the process only.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -85,6 +86,7 @@ def export_hats(run: Path, target: Path) -> tuple[int, int]:
     if find_spec("hats_import") is None:
         raise InputError("--hats needs hats-import", "pip install 'surveyfit[hats]'")
     directory = RunDirectory.open(run)
+    target = Path(os.path.abspath(target))
     check_folder(target)
     contents = _contents(committed_parts(directory))
     if not contents.placed:
@@ -98,7 +100,7 @@ def export_hats(run: Path, target: Path) -> tuple[int, int]:
 
 
 def check_folder(path: Path) -> None:
-    """Refuse a folder that holds something, or that could not be made.
+    """Refuse a folder that holds something, is the current one, or could not be made.
 
     Raises
     ------
@@ -109,6 +111,9 @@ def check_folder(path: Path) -> None:
         raise InputError(f"{path} is not empty", "give a folder that does not exist yet")
     if path.exists() and not path.is_dir():
         raise InputError(f"{path} is a file", "give a folder that does not exist yet")
+    # It would be put in the place of this one, and the shell be left in a folder without a name.
+    if path.exists() and path.samefile(Path.cwd()):
+        raise InputError(f"{path} is the current folder", "give a folder that does not exist yet")
     check_writable(path.absolute().parent)
 
 

@@ -7,6 +7,7 @@ Every position belongs to one of the images that show it, whether they found a s
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import NamedTuple
 
@@ -236,13 +237,26 @@ def overlapping(images: Sequence[Contender]) -> defaultdict[str, list[Contender]
 
 
 def _touching(footprints: Sequence[Footprint]) -> NDArray[np.int_]:
-    """Return the pairs (n, 2) of circles that touch."""
+    """Return the pairs (n, 2) of circles that touch.
+
+    They are compared class by class, the radii of a class being within a factor of 2: with one
+    largest radius for all, a map of the whole sky would make any two exposures candidates.
+    """
     centres = np.array([footprint.vector for footprint in footprints])
     radii = np.array([footprint.radius for footprint in footprints])
-    pairs = cKDTree(centres).query_pairs(_chord(2 * radii.max()), output_type="ndarray")
-    first, second = pairs.T
-    apart = np.linalg.norm(centres[first] - centres[second], axis=1)
-    return pairs[apart <= _chord(radii[first] + radii[second])]
+    exponents = np.frexp(radii)[1]
+    classes = [np.flatnonzero(exponents == exponent) for exponent in np.unique(exponents)]
+    indexed = [(members, cKDTree(centres[members])) for members in classes]
+    touching = [np.empty((0, 2), np.int_)]
+    for (these, tree), (those, other) in combinations_with_replacement(indexed, 2):
+        reach = _chord(radii[these].max() + radii[those].max())
+        near = tree.sparse_distance_matrix(other, reach, output_type="ndarray")
+        first, second = these[near["i"]], those[near["j"]]
+        kept = near["v"] <= _chord(radii[first] + radii[second])
+        if tree is other:
+            kept &= first < second
+        touching.append(np.column_stack([first, second])[kept])
+    return np.concatenate(touching)
 
 
 def _chord(angle: NDArray[np.float64] | float) -> NDArray[np.float64]:

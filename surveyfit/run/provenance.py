@@ -6,6 +6,7 @@ from surveyfit.run.directory import Receipt, RunDirectory
 from surveyfit.run.image_labels import image_labels
 from surveyfit.run.pieces import Stage
 from surveyfit.sky.about import Provenance
+from surveyfit.sky.find import printable_texts
 
 SAME_EPOCH = 1.0
 """Days within which observations count as of one epoch: no star moves 0.03 arcsec in that time."""
@@ -32,7 +33,8 @@ def provenance_of(
         measured = (receipt for _, receipt in directory.read_receipts(Stage.NOISE))
     measured = list(measured)
     labels = image_labels(measured)
-    record = directory.record()
+    # Tables hold neither control characters nor names that are not UTF-8.
+    record = printable_texts(directory.record())
     return Provenance(
         versions=record["versions"],
         configuration=record["configuration"],

@@ -123,6 +123,8 @@ def _card(entry: Entry) -> tuple[str | int | float, str]:
     if not isinstance(entry.value, str):
         return entry.value, entry.meaning
     text = _ascii_text(entry.value)
+    if entry.keyword == "DATE":
+        text = text.removesuffix("+00:00")  # FITS knows no zone: DATE is UTC.
     return text, entry.meaning if len(text) + len(entry.meaning) <= ROOM else ""
 
 

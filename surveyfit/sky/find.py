@@ -3,9 +3,9 @@
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from surveyfit.errors import InputError
 
@@ -88,6 +88,17 @@ def printable(name: str) -> str:
     """
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def printable_texts(value: Any) -> Any:
+    """Spell all texts of what JSON can hold like `printable`."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {key: printable_texts(element) for key, element in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [printable_texts(element) for element in value]
+    return value
 
 
 def has_fits_ending(name: str) -> bool:

@@ -15,7 +15,7 @@ FILTER_WHEELS = ("FILTER1", "FILTER2", "FILTER3")
 """A filter a wheel: those that are not clear, joined by ``+``."""
 
 EXPOSURE_CARDS = ("EXPTIME", "XPOSURE", "EXPOSURE", "EXP_TIME", "EFFEXPTM", "TEXPTIME")
-"""Seconds; minutes where the comment says so (``EXPOSURE`` of digitised plates)."""
+"""Seconds where the comment says nothing else."""
 
 ZEROPOINT_CARDS = ("MAGZERO", "PHOTZP", "MAGZP")
 """Magnitude of a source of one unit of the pixels as they are: of the pipelines of NOAO and DES; of
@@ -31,6 +31,13 @@ FLUX_OF_MAGNITUDE_0 = "FLUXMAG0"
 UNKNOWN = re.compile("_*(unknown|none|null|n/?a)?_*$", re.IGNORECASE)
 CLEAR = re.compile("(clear|open|empty|blank).*$", re.IGNORECASE)
 
+SECONDS_OF = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+"""By the first letter of a unit of time."""
+
+UNIT_OF_TIME = re.compile(
+    r"[\[(]\s*(s|secs?|seconds?|mins?|minutes?|h|hrs?|hours?|d|days?)\s*[\])]", re.IGNORECASE
+)
+SECOND = re.compile(r"\bs(ec(ond)?s?)?\b", re.IGNORECASE)
 MINUTE = re.compile(r"\bmin(ute)?s?\b", re.IGNORECASE)
 
 
@@ -52,8 +59,18 @@ def exposure(header: fits.Header) -> float | None:
     """Return the exposure time in seconds."""
     for keyword in EXPOSURE_CARDS:
         if (value := positive(header, keyword)) is not None:
-            return value * (60 if MINUTE.search(header.comments[keyword]) else 1)
+            return value * _seconds(header.comments[keyword])
     return None
+
+
+def _seconds(comment: str) -> float:
+    """Return the unit that the comment of an exposure time names: in brackets, or as a word.
+
+    Only minutes count as a word: ``EXPOSURE`` of digitised plates.
+    """
+    if bracketed := UNIT_OF_TIME.search(comment):
+        return SECONDS_OF[bracketed[1][0].lower()]
+    return SECONDS_OF["m" if MINUTE.search(comment) and not SECOND.search(comment) else "s"]
 
 
 def zero_point(header: fits.Header, unit: str) -> float | None:

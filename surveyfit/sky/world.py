@@ -172,9 +172,7 @@ def _celestial(header: fits.Header, hdulist: fits.HDUList | None) -> tuple[Any, 
             wcs = WCS(header, hdulist, naxis=[1, 2])
             return wcs, wcs_to_celestial_frame(wcs) if wcs.has_celestial else None
     except (ValueError, TypeError, KeyError, AttributeError, NoConvergence, fits.VerifyError):
-        return (
-            None,
-            None,
-        )  # wcslib's errors are ValueErrors; the others come of cards it cannot read
+        # wcslib's errors are ValueErrors; the others come of cards it cannot read.
+        return None, None
     finally:
         log.setLevel(level)

@@ -49,6 +49,18 @@ def test_a_folder_that_holds_something_is_refused_and_left_alone(
 
 
 @pytest.mark.usefixtures("_as_if_installed")
+@pytest.mark.parametrize("name", [".", "../here"])
+def test_the_current_folder_is_refused(
+    name: str, plain_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(InputError, match="here is the current folder: give a folder"):
+        export_hats(plain_run, Path(name))
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+
+
+@pytest.mark.usefixtures("_as_if_installed")
 def test_a_run_without_any_position_is_refused_before_anything_is_written(
     plain_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -310,3 +310,21 @@ def test_circles_that_touch_are_found_anywhere(
     ]
     assert [i.key for i in overlapping(pair)["a"]] == (["b"] if touch else [])
     assert not overlapping([pair[0], pair[1]._replace(band="i")])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_circles_of_any_sizes_touch_where_their_angles_say_so(seed: int) -> None:
+    """Each pair is held against the angle between the centres, astropy's."""
+    random = np.random.default_rng(seed)
+    ra, dec = random.uniform(0, 360, 120), np.degrees(np.arcsin(random.uniform(-1, 1, 120)))
+    radii = 10 ** random.uniform(-1, 2, 120)
+    images = [
+        Contender(str(i), "r", None, (i, "", 0, ()), Footprint(ra[i], dec[i], radii[i], ()), (), {})
+        for i in range(120)
+    ]
+    places = SkyCoord(ra, dec, unit="deg")
+    angles = places[:, None].separation(places).deg
+    rivals = overlapping(images)
+    for i in range(120):
+        touching = np.flatnonzero(angles[i] <= radii[i] + radii)
+        assert [int(image.key) for image in rivals[str(i)]] == [j for j in touching if j != i]

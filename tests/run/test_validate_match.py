@@ -69,3 +69,12 @@ def test_axes_of_round_sources_are_not_compared() -> None:
     (row,) = match(injected, {IMAGE: measured([], [], [])}, after).table
     compared = {name for name in QUANTITIES if np.isfinite(row[f"pull_{name}"])}
     assert compared == set(QUANTITIES) - {"maj_pix", "min_pix"}
+
+
+def test_sources_in_an_image_that_failed_are_left_out() -> None:
+    nothing = measured([], [], [])
+    injected = artificial([20.0, 40.0], [20.0, 20.0])
+    injected["hdu"] = [0, 1]
+    failed = ("digest", 1, "")
+    table, *_ = match(injected, {IMAGE: nothing, failed: nothing}, {IMAGE: nothing})
+    assert list(table["hdu"]) == [0]

@@ -44,6 +44,12 @@ def table(part: Path) -> Table:
     return to_table(read_parts([part]), OF_A_RUN)
 
 
+def test_the_date_of_a_fits_header_is_one_of_the_standard(tmp_path: Path, table: Table) -> None:
+    export(table, tmp_path / "out.fits")
+    date = Time(fits.getheader(tmp_path / "out.fits", 1)["DATE"], format="fits")
+    assert date.isot == "2026-01-02T03:04:05.000"
+
+
 @pytest.mark.parametrize("extension", [".ecsv", ".parquet"])
 def test_a_table_read_back_says_the_same_of_itself(
     tmp_path: Path, table: Table, extension: str

@@ -36,6 +36,12 @@ def test_filters(cards, name):
         ([("EXPTIME", 45.0, "[s] Exposure duration"), ("EXPOSURE", 1.0)], 45),
         ([("EXPOSURE", 50.0, "Exposure time minutes")], 3000),  # the digitised plate of M67
         ([("EXPOSURE", 50.0, "minimum")], 50),
+        ([("EXPOSURE", 0.5, "[d] time on source")], 43200),
+        ([("EXPTIME", 100.0, "[s] sum of 5 min exposures")], 100),
+        ([("EXPTIME", 30.0, "exposure time (s), min 1")], 30),
+        ([("EXPTIME", 30.0, "seconds, min 1")], 30),
+        ([("EXPTIME", 2.0, "time (Hours)")], 7200),
+        ([("EXPTIME", 2.0, "[ min ]")], 120),
         ([("XPOSURE", "12.5")], 12.5),
         ([("EXPTIME", 0.0), ("EXP_TIME", 3.0)], 3),
         ([("TELAPSE", 100.0)], None),  # with the pauses

@@ -65,7 +65,7 @@ class Certificate:
         What it is about: see `request_of`.
     verdict : Verdict
     counts : dict of str to int
-        asked, injected, missed, ambiguous, not_good, good, spurious, lost, images, failures.
+        injected, missed, ambiguous, not_good, good, spurious, lost, images, failures.
     recoveries : tuple of Recovery
     pulls : tuple of Pulls
         By S/N bin, then by quantity.
@@ -161,6 +161,7 @@ def lines(certificate: Certificate) -> Iterator[str]:
         f"{counts['ambiguous']} ambiguous"
     )
     yield f"{counts['spurious']} other new detections, {counts['lost']} sources of the run lost"
+    yield from failure_words(certificate)
     yield from certificate.notes
     yield ""
     yield "S/N          put in  found  good  complete      peak flux        total flux"
@@ -187,6 +188,15 @@ def lines(certificate: Certificate) -> Iterator[str]:
         )
     yield ""
     yield f"Can the errors of this run be believed? {certificate.verdict.line}"
+
+
+def failure_words(certificate: Certificate) -> Iterator[str]:
+    """Yield a line if pieces of work failed: artificial sources in them count as missed."""
+    if failures := certificate.counts["failures"]:
+        yield (
+            f"{failures} failed, see validation/run/failures.json; their artificial sources may"
+            " count as missed. The same command retries them"
+        )
 
 
 def _with_error(value: float, error: float, form: str, error_form: str) -> str:

@@ -29,6 +29,9 @@ MATCH_FWHMS = 0.5
 LEAST_RADIUS = 2.0
 """A measured source within this share of the true FWHM, and at least so many pixels, is the one."""
 
+NOT_MEASURED = -1
+"""In place of the number of an image that failed in the validation."""
+
 SAME = 2.0
 """Pixels by which a source of the run may have moved in its validation."""
 
@@ -79,7 +82,7 @@ class Matched(NamedTuple):
     Attributes
     ----------
     table : Table
-        `CERTIFICATE_COLUMNS`, a row an artificial source.
+        `CERTIFICATE_COLUMNS`, a row an artificial source in an image that was measured.
     spurious : int
         Detections that are neither artificial nor in the run.
     lost : int
@@ -99,13 +102,15 @@ def match(
     Parameters
     ----------
     injected : Table
-        `injected.INJECTED_COLUMNS`, all of them in images of ``after``.
+        `injected.INJECTED_COLUMNS`; those in images that are not in ``after`` are left out.
     before, after : mapping of (digest, hdu, plane) to columns
         `CATALOGUE_COLUMNS` of the run, and of its validation, by image.
     """
-    values = _truth(injected)
-    where = zip(values["digest"], values["hdu"], values["plane"], strict=True)
-    image = np.array([list(after).index(contents) for contents in where])
+    where = zip(injected["digest"], injected["hdu"], injected["plane"], strict=True)
+    numbers = {contents: number for number, contents in enumerate(after)}
+    image = np.array([numbers.get(contents, NOT_MEASURED) for contents in where], int)
+    values = _truth(injected[image != NOT_MEASURED])
+    image = image[image != NOT_MEASURED]
     spurious = lost = 0
     for number, contents in enumerate(after):
         own = np.flatnonzero(image == number)

@@ -84,6 +84,10 @@ def place_sources(
             raise NoPlaceError("no empty place")
         x, y = (places + rng.uniform(-0.5, 0.5, places.shape)).T
         points = _point_shapes(reader, typical, x, y)
+        usable = np.isfinite(points).all(axis=(1, 2))  # not where the projection is undefined
+        if not usable.any():
+            raise NoPlaceError("no empty place where the projection is defined")
+        x, y, points, local_rms = x[usable], y[usable], points[usable], local_rms[usable]
         facts, beam_pixels = reader.facts, _beam_pixels(reader, points)
     larger = rng.random(len(x)) < LARGER_SHARE
     shapes = points + np.where(larger[:, None, None], _own_shapes(points, rng), 0.0)
@@ -103,9 +107,7 @@ def place_sources(
     }
     rows["hdu"] = np.full(len(x), hdu, np.int32)
     names = {"path": printable(image.path), "digest": digest, "plane": plane}
-    rows |= {name: np.full(len(x), word) for name, word in names.items()}
-    usable = np.isfinite(points).all(axis=(1, 2))  # not where the projection is undefined
-    return {name: values[usable] for name, values in rows.items()}
+    return rows | {name: np.full(len(x), word) for name, word in names.items()}
 
 
 def share(left: int, turn: int, spread: int) -> int:

@@ -14,6 +14,7 @@ from surveyfit.errors import InputError
 from surveyfit.run.config import Config, Execution
 from surveyfit.run.directory import RunDirectory, is_run
 from surveyfit.run.lock import held
+from surveyfit.run.memory import check_limit
 from surveyfit.run.pipeline import NOTHING_MEASURED, submit
 from surveyfit.run.sealed import DamagedError
 from surveyfit.run.validation.certificate import (
@@ -69,14 +70,15 @@ def validate(
     request = request_of(directory, sources, seed)
     with held(files.lock, say), noticing_full_disk(files.folder):
         known = _intact_certificate(run)
-        if known is not None and known.request == request:
+        if known is not None and known.request == request and not known.counts["failures"]:
             say(f"{files.certificate}: given already, nothing to do")
             return known
-        remove(files.certificate)
+        check_limit(config, execution)
         say(f"Looking for empty places for {sources} artificial sources")
         drawn = draw_sources(directory, measured_images(directory), config, sources, seed)
         failures = _measure(drawn, files, config, execution)
         matched = _match(drawn, directory, RunDirectory(files.run))
+        remove(files.certificate)  # it is about the rows that are replaced now
         write_parquet(matched.table, files.rows)
         certificate = certify(matched, request, drawn, failures)
         certificate.write(files.certificate)
@@ -104,8 +106,12 @@ def certify(
         recoveries=tuple(recoveries(rows)),
         pulls=tuple(pulls_by_snr(rows)),
         images=tuple(image.name for image in drawn.images),
-        notes=tuple(drawn.notes),
+        notes=(*drawn.notes, *_not_measured(len(drawn.table) - len(matched.table))),
     )
+
+
+def _not_measured(sources: int) -> list[str]:
+    return [f"{sources} artificial sources left out: their images failed"] if sources else []
 
 
 def _intact_certificate(run: Path) -> Certificate | None:
