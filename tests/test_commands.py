@@ -257,6 +257,18 @@ def test_catalog_refuses_a_target_it_cannot_write(
     assert files_below(tmp_path) == {tmp_path / "folder.fits"}
 
 
+@pytest.mark.parametrize("style", [(), ("--style", "aegean")])
+def test_an_export_does_not_replace_files_of_the_run(
+    plain_run: Path, style: tuple[str, ...]
+) -> None:
+    target = plain_run / "catalog.fits"
+    before = target.read_bytes()
+    answer = surveyfit("catalog", plain_run, "-t", target, *style)
+    assert (answer.status, answer.out) == (2, "")
+    assert "lies in the run itself" in answer.err
+    assert target.read_bytes() == before
+
+
 def test_another_configuration_is_refused_by_its_difference(survey: Path, plain_run: Path) -> None:
     before = record(plain_run)
     answer = surveyfit("submit", survey, "-o", plain_run, "--workers", 0, "--thresh", 4)

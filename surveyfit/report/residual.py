@@ -147,8 +147,9 @@ def _chosen(
         raise InputError(f"{directory.path}: no image is measured yet", "wait, or submit again")
     for name in names or by_name:
         if name not in by_name:
-            known = get_close_matches(name, by_name, cutoff=0) or list(by_name)[:3]
-            raise InputError(f"{directory.path} has no image {name}", f"it has {', '.join(known)}")
+            near = ", ".join(get_close_matches(name, by_name, cutoff=0))
+            what = f"{directory.path} has no image {name}"
+            raise InputError(what, f"of its {len(by_name)} images the nearest names are {near}")
         yield from by_name[name]
 
 

@@ -167,6 +167,7 @@ def export_catalogue(run: Path, target: Path) -> int:
     """
     directory = RunDirectory.open(run)
     check_target(target)
+    directory.check_outside(target)
     parts = committed_parts(directory)
     if not parts:
         raise InputError(f"{run}: no catalogue yet", "wait, or submit again")

@@ -73,6 +73,17 @@ class RunDirectory:
             )
         return cls(path)
 
+    def check_outside(self, target: Path) -> None:
+        """Refuse to write an export among the run's own files, one of which it might replace.
+
+        Raises
+        ------
+        InputError
+            If the target lies in the run directory.
+        """
+        if self.path.resolve() in target.resolve().parents:
+            raise InputError(f"{target} lies in the run itself", "write it somewhere else")
+
     def prepare(self, overwrite: bool) -> None:
         """Make the folder; with ``overwrite`` delete an earlier run first, all but its record.
 

@@ -88,6 +88,7 @@ def export_hats(run: Path, target: Path) -> tuple[int, int]:
     directory = RunDirectory.open(run)
     target = Path(os.path.abspath(target))
     check_folder(target)
+    directory.check_outside(target)
     contents = _contents(committed_parts(directory))
     if not contents.placed:
         raise InputError(f"{run}: no row has a position on the sky", "use -t instead of --hats")

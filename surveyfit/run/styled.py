@@ -38,6 +38,7 @@ def export_styled(run: Path, target: Path, style: str) -> tuple[int, int]:
     """
     directory = RunDirectory.open(run)
     check_styled_target(target, STYLES[style])
+    directory.check_outside(target)
     measured = [receipt for _, receipt in directory.read_receipts(Stage.NOISE)]
     labels = image_labels(measured)
     rows = _rows(directory, labels)

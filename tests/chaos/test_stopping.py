@@ -54,7 +54,7 @@ def test_a_stopped_run_leaves_nobody_and_is_continued(
         assert submission.wait(SOON) == 130, submission.text
         assert submission.left_alive() == []
         assert "Traceback" not in submission.text
-        assert "submitting again continues" in submission.text
+        assert "a run goes on when it is submitted again" in submission.text
     assert record(run)["state"] == "interrupted"
     before = submission.receipts()
     assert before < tiled.pieces, "it was asked too late to show anything"

@@ -179,7 +179,8 @@ def lines(certificate: Certificate) -> Iterator[str]:
         cells = (p for p in certificate.pulls if (p.low, p.high) == (low, high))
         yield f"{snr_words(low, high):12s}" + "".join(map(_cell, cells))
     yield ""
-    yield "judged        S/N            n    median        spread        within 1, 2 errors"
+    if certificate.verdict.judged:
+        yield "judged        S/N            n    median        spread        within 1, 2 errors"
     for p in certificate.verdict.judged:
         yield (
             f"{p.quantity:12s}  {snr_words(p.low, p.high):12s} {p.n:4d}  {p.median:+.2f} "
